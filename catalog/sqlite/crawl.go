@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.org/trawl/catalog"
+)
+
+// Submit creates the crawl of that name or changes it: merge gets the settings it has (nil for a new one) and returns the
+// crawl as it is to be, of which Settings, Delay, PerHost and MaxPages are kept. Roots are added to those it has.
+func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now time.Time, merge func(old json.RawMessage) (catalog.Crawl, error)) (catalog.Crawl, error) {
+	err := c.write.do(ctx, func(t *tx) error {
+		var old []byte
+		if _, err := t.row(`SELECT settings FROM crawls WHERE name=?`, []any{name}, &old); err != nil {
+			return err
+		}
+		cr, err := merge(old)
+		if err != nil {
+			return err
+		}
+		var id int64
+		_, err = t.row(`INSERT INTO crawls (name, settings, delay, per_host, max_pages, created) VALUES (?,?,?,?,?,?)
+			ON CONFLICT (name) DO UPDATE SET settings=excluded.settings, delay=excluded.delay, per_host=excluded.per_host, max_pages=excluded.max_pages
+			RETURNING id`, []any{name, string(cr.Settings), int64(cr.Delay), cr.PerHost, cr.MaxPages, now.UnixMilli()}, &id)
+		if err != nil {
+			return err
+		}
+		for _, r := range roots {
+			if _, err := t.exec(`INSERT OR IGNORE INTO roots (crawl_id, root) VALUES (?,?)`, id, r); err != nil {
+				return err
+			}
+		}
+		// A shorter delay is to be felt at once.
+		_, err = t.exec(`UPDATE hosts SET promote_at=min(promote_at, ?) WHERE waiting > 0 AND id IN (SELECT ref FROM counts WHERE crawl_id=? AND dim=1)`, now.UnixMilli(), id)
+		return err
+	})
+	if err != nil {
+		return catalog.Crawl{}, err
+	}
+	return c.Crawl(ctx, name)
+}
+
+// Crawl returns the crawl of that name, or ErrNotFound.
+func (c *Catalog) Crawl(ctx context.Context, name string) (catalog.Crawl, error) {
+	cr := catalog.Crawl{Name: name}
+	var settings string
+	var delay, created int64
+	err := c.reads.QueryRowContext(ctx, `SELECT id, settings, delay, per_host, max_pages, created FROM crawls WHERE name=?`, name).
+		Scan(&cr.ID, &settings, &delay, &cr.PerHost, &cr.MaxPages, &created)
+	if errors.Is(err, sql.ErrNoRows) {
+		return cr, fmt.Errorf("crawl %q: %w", name, catalog.ErrNotFound)
+	}
+	if err != nil {
+		return cr, sqlError(err)
+	}
+	cr.Settings, cr.Delay, cr.Created = json.RawMessage(settings), time.Duration(delay), time.UnixMilli(created)
+	rows, err := c.reads.QueryContext(ctx, `SELECT root FROM roots WHERE crawl_id=?`, cr.ID)
+	if err != nil {
+		return cr, sqlError(err)
+	}
+	err = each(rows, func(r *sql.Rows) error {
+		var root string
+		err := r.Scan(&root)
+		cr.Roots = append(cr.Roots, root)
+		return err
+	})
+	return cr, wrap(err)
+}
+
+func wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return sqlError(err)
+}
+
+// pageKey is the first half of the URL's SHA-256: short enough for an index, long enough that nobody makes two alike.
+func pageKey(url string) []byte {
+	sum := sha256.Sum256([]byte(url))
+	return sum[:16]
+}
+
+// id returns the row of name in table, made if it is not there.
+func (c *Catalog) id(t *tx, table, name string) (int64, error) {
+	key := table + " " + name
+	if id, ok := c.names.get(key); ok {
+		return id, nil
+	}
+	if id, ok := t.names[key]; ok {
+		return id, nil
+	}
+	var id int64
+	found, err := t.row(`SELECT id FROM `+table+` WHERE name=?`, []any{name}, &id)
+	if err == nil && !found {
+		_, err = t.row(`INSERT INTO `+table+` (name) VALUES (?) RETURNING id`, []any{name}, &id)
+	}
+	if err != nil {
+		return 0, err
+	}
+	t.names[key] = id
+	t.after = append(t.after, func() { c.names.put(map[string]int64{key: id}) })
+	return id, nil
+}

@@ -1,0 +1,286 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"example.org/trawl/catalog"
+)
+
+// index is the full-text index in a file of its own, so that its writing never holds the frontier's lock. It keeps no text:
+// the catalog has that, and the index can be made again by removing its file. It follows the catalog's seq: done is the last
+// change that it has taken in.
+type index struct {
+	mu     sync.Mutex
+	db     *sql.DB
+	search *sql.DB // reads index and catalog together
+}
+
+const indexTables = `
+CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), done INTEGER NOT NULL);
+INSERT OR IGNORE INTO progress VALUES (1, 0);
+CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="` + tokenizer + `");
+INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');`
+
+// tokenizer folds case and accents of all scripts.
+const tokenizer = "unicode61 remove_diacritics 2"
+
+func openIndex(ctx context.Context, path, catalogPath string) (*index, error) {
+	x := &index{}
+	var err error
+	if x.db, err = sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-32768)"); err != nil {
+		return nil, err
+	}
+	x.db.SetMaxOpenConns(1)
+	if err = x.tables(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("index %s: %w; it can be made again: move it away", path, explain(err)), x.close())
+	}
+	// ATTACH belongs to a connection, so every connection of this pool is opened with it.
+	if x.search, err = sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=query_only(1)"); err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	x.search.SetMaxOpenConns(1)
+	x.search.SetMaxIdleConns(1)
+	if _, err = x.search.ExecContext(ctx, `ATTACH DATABASE ? AS cat`, "file:"+(&url.URL{Path: catalogPath}).EscapedPath()+"?mode=ro"); err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	return x, nil
+}
+
+func (x *index) tables(ctx context.Context) error {
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var there int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='fts'`).Scan(&there); err != nil || there > 0 {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, indexTables); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func (x *index) close() error {
+	errs := []error{x.db.Close()}
+	if x.search != nil {
+		errs = append(errs, x.search.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// IndexBatch takes up to n changed pages into the index and returns how many it took. Progress and entries are one transaction,
+// so a batch that is cut off is done again, by whoever comes next.
+func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
+	c.index.mu.Lock()
+	defer c.index.mu.Unlock()
+	tx, err := c.index.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, sqlError(err)
+	}
+	defer tx.Rollback()
+	var done int64
+	if err := tx.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
+		return 0, sqlError(err)
+	}
+	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.seq, p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id
+		WHERE p.seq>? ORDER BY p.seq LIMIT ?`, done, n)
+	if err != nil {
+		return 0, sqlError(err)
+	}
+	took := 0
+	err = each(rows, func(r *sql.Rows) error {
+		var id int64
+		var title, description string
+		var packed []byte
+		if err := r.Scan(&id, &done, &title, &description, &packed); err != nil {
+			return err
+		}
+		text, err := c.zstd.unpack(packed)
+		if err != nil {
+			return fmt.Errorf("text of page %d: %w", id, err)
+		}
+		took++
+		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, id); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`, id, title, description, text)
+		return err
+	})
+	if err != nil || took == 0 {
+		return 0, wrap(err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE progress SET done=?`, done); err != nil {
+		return 0, sqlError(err)
+	}
+	return took, wrap(tx.Commit())
+}
+
+// IndexLag is how many stored pages are not searchable yet.
+func (c *Catalog) IndexLag(ctx context.Context) (lag int64, err error) {
+	var done int64
+	if err := c.index.search.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
+		return 0, sqlError(err)
+	}
+	err = c.reads.QueryRowContext(ctx, `SELECT count(*) FROM pages WHERE seq>?`, done).Scan(&lag)
+	return lag, wrap(err)
+}
+
+// Search returns the pages that match q, the best first.
+func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, error) {
+	var out catalog.Found
+	match := matchExpr(q.Words)
+	if match == "" {
+		return out, nil
+	}
+	crawl := int64(0)
+	if q.Crawl != "" {
+		cr, err := c.Crawl(ctx, q.Crawl)
+		if err != nil {
+			return out, err
+		}
+		crawl = cr.ID
+	}
+	const from = ` FROM fts JOIN cat.pages p ON p.id=fts.rowid JOIN cat.crawls w ON w.id=p.crawl_id
+		WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0`
+	if err := c.index.search.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
+		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
+	}
+	rows, err := c.index.search.QueryContext(ctx, `SELECT p.id, CASE WHEN p.final_url='' THEN p.url ELSE p.final_url END, w.name, p.title, p.fetched_at`+from+
+		` ORDER BY fts.rank LIMIT ? OFFSET ?`, match, crawl, crawl, q.Limit, q.From)
+	if err != nil {
+		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
+	}
+	var ids []int64
+	err = each(rows, func(r *sql.Rows) error {
+		var h catalog.Hit
+		var id, at int64
+		err := r.Scan(&id, &h.URL, &h.Crawl, &h.Title, &at)
+		h.FetchedAt = time.UnixMilli(at).UTC()
+		out.Hits, ids = append(out.Hits, h), append(ids, id)
+		return err
+	})
+	if err != nil {
+		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
+	}
+	return out, c.snippets(ctx, match, ids, out.Hits)
+}
+
+// The marks around a match, private characters that no text that was decoded can hold in a meaningful place.
+const markOn, markOff = "\ue000", "\ue001"
+
+// snippets cuts out of each hit's text the stretch that matches best. The index keeps no text, so the few hits are put into a
+// little index of their own, which then does what SQLite's snippet() does everywhere.
+func (c *Catalog) snippets(ctx context.Context, match string, ids []int64, hits []catalog.Hit) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	db, err := sql.Open("sqlite", "file::memory:")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, `CREATE VIRTUAL TABLE s USING fts5 (title, description, text, tokenize="`+tokenizer+`")`); err != nil {
+		return sqlError(err)
+	}
+	for i, id := range ids {
+		var title, description string
+		var packed []byte
+		err := c.reads.QueryRowContext(ctx, `SELECT p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id WHERE p.id=?`, id).Scan(&title, &description, &packed)
+		if err != nil {
+			return sqlError(err)
+		}
+		text, err := c.zstd.unpack(packed)
+		if err != nil {
+			return fmt.Errorf("text of page %d: %w", id, err)
+		}
+		if _, err := db.ExecContext(ctx, `INSERT INTO s (rowid, title, description, text) VALUES (?,?,?,?)`, i+1, title, description, text); err != nil {
+			return sqlError(err)
+		}
+	}
+	rows, err := db.QueryContext(ctx, `SELECT rowid, snippet(s, 2, ?, ?, '…', 32) FROM s WHERE s MATCH ?`, markOn, markOff, match)
+	if err != nil {
+		return sqlError(err)
+	}
+	return wrap(each(rows, func(r *sql.Rows) error {
+		var i int
+		var s string
+		err := r.Scan(&i, &s)
+		hits[i-1].Snippet = pieces(s)
+		return err
+	}))
+}
+
+// pieces splits a snippet at its marks.
+func pieces(s string) []catalog.Piece {
+	var out []catalog.Piece
+	s = spaces.ReplaceAllString(s, " ")
+	for on := false; s != ""; on = !on {
+		mark := markOn
+		if on {
+			mark = markOff
+		}
+		text, rest, _ := strings.Cut(s, mark)
+		if text != "" {
+			out = append(out, catalog.Piece{Text: text, Mark: on})
+		}
+		s = rest
+	}
+	return out
+}
+
+var spaces = regexp.MustCompile(`\s+`)
+
+// matchExpr writes what a person typed as an FTS5 expression: words are all to be found, "a phrase" as it stands, word* as a
+// beginning, -word is not to be found. Everything is quoted, so that nothing typed is taken for FTS5's own language.
+func matchExpr(words string) string {
+	var with, without []string
+	for _, w := range queryWords(words) {
+		not := strings.HasPrefix(w, "-") && len(w) > 1
+		w = strings.TrimPrefix(w, "-")
+		star := ""
+		if strings.HasSuffix(w, "*") {
+			star = "*"
+		}
+		w = strings.Trim(w, `"*`)
+		if !strings.ContainsFunc(w, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			continue
+		}
+		quoted := `"` + strings.ReplaceAll(w, `"`, `""`) + `"` + star
+		if not {
+			without = append(without, quoted)
+		} else {
+			with = append(with, quoted)
+		}
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	expr := strings.Join(with, " AND ")
+	for _, w := range without {
+		expr = "(" + expr + ") NOT " + w
+	}
+	return expr
+}
+
+// queryWords splits at white space outside of quotation marks.
+func queryWords(s string) []string {
+	quoted := false
+	return strings.FieldsFunc(strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", " "), " "), func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return !quoted && unicode.IsSpace(r)
+	})
+}

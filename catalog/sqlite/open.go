@@ -1,0 +1,156 @@
+// Package sqlite is the catalog in SQLite: two files, of which catalog.db is the truth and index.db, the full-text index, can be
+// made again from it. Any number of processes may have them open. All writes of one process go through one connection, and
+// those that are under way at the same time share a transaction.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	_ "modernc.org/sqlite" // the driver
+
+	"example.org/trawl/catalog"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Catalog is a catalog in SQLite.
+type Catalog struct {
+	path  string
+	reads *sql.DB
+	write *writer
+	index *index
+	names *names
+	zstd  *codec
+}
+
+const pragmas = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
+	"&_pragma=temp_store(MEMORY)&_pragma=mmap_size(268435456)"
+
+// Open opens the catalog in the file path, with its index beside it, and brings their tables up to date.
+func Open(ctx context.Context, path string, log *slog.Logger) (*Catalog, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := Migrate(ctx, path); err != nil {
+		return nil, err
+	}
+	c := &Catalog{path: path, names: newNames()}
+	err := c.open(ctx, log)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, explain(err)), c.Close())
+	}
+	return c, nil
+}
+
+func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
+	if c.zstd, err = newCodec(); err != nil {
+		return err
+	}
+	if c.reads, err = sql.Open("sqlite", "file:"+c.path+pragmas+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+		return err
+	}
+	c.reads.SetMaxOpenConns(4)
+	if c.write, err = newWriter(ctx, "file:"+c.path+pragmas+"&_pragma=cache_size(-65536)", log); err != nil {
+		return err
+	}
+	c.index, err = openIndex(ctx, indexPath(c.path), c.path)
+	return err
+}
+
+func indexPath(path string) string { return filepath.Join(filepath.Dir(path), "index.db") }
+
+// Close waits for what is being written and closes the files.
+func (c *Catalog) Close() error {
+	var errs []error
+	if c.write != nil {
+		errs = append(errs, c.write.close())
+	}
+	if c.index != nil {
+		errs = append(errs, c.index.close())
+	}
+	if c.reads != nil {
+		errs = append(errs, c.reads.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Migrate brings the tables of the database in path up to date. It is safe when several processes start at once.
+func Migrate(ctx context.Context, path string) error {
+	db, err := sql.Open("sqlite", "file:"+path+pragmas)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	unlock, err := lockFile(path + ".migrate")
+	if err != nil {
+		return fmt.Errorf("database %s: %w", path, err)
+	}
+	defer unlock()
+	if err := migrate(ctx, db); err != nil {
+		return fmt.Errorf("database %s: %w", path, explain(err))
+	}
+	return nil
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(database.DialectSQLite3, db, files)
+	if err != nil {
+		return err
+	}
+	at, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	known := p.ListSources()
+	if newest := known[len(known)-1].Version; at > newest {
+		return fmt.Errorf("%w (its tables are of version %d, this program knows up to %d): install that version, or name another TRAWL_DATA",
+			catalog.ErrNewer, at, newest)
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// names remembers the IDs of hosts, submitters and segments: rows that are never removed.
+type names struct {
+	mu  sync.Mutex
+	ids map[string]int64
+}
+
+const namesSize = 200_000
+
+func newNames() *names { return &names{ids: map[string]int64{}} }
+
+func (n *names) get(key string) (int64, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	id, ok := n.ids[key]
+	return id, ok
+}
+
+func (n *names) put(m map[string]int64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.ids)+len(m) > namesSize {
+		clear(n.ids)
+	}
+	for k, id := range m {
+		n.ids[k] = id
+	}
+}

@@ -1,0 +1,206 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"example.org/trawl/catalog"
+)
+
+// owner is what a visit's write needs to know of its page.
+type owner struct {
+	crawl, host, submitter int64
+}
+
+// Store writes what a visit found and closes the page as stored. ErrFenced: the page is no longer that visit's.
+func (c *Catalog) Store(ctx context.Context, s catalog.Storing) error {
+	text, links := c.zstd.pack(s.Text), c.zstd.pack(strings.Join(s.Links, "\n"))
+	fenced := false
+	err := c.write.do(ctx, func(t *tx) (err error) {
+		var o owner
+		if s.Unchanged {
+			o, fenced, err = t.touch(s)
+		} else {
+			o, fenced, err = t.store(c, s, text, links)
+		}
+		if err != nil || fenced {
+			return err
+		}
+		t.move(o.crawl, o.host, o.submitter, queued, stored, 1)
+		if !s.Unchanged {
+			for _, k := range []countKey{{o.crawl, 0, 0}, {o.crawl, 1, o.host}, {o.crawl, 2, o.submitter}} {
+				t.count(k).Bytes += s.Size
+			}
+		}
+		_, err = t.exec(`DELETE FROM failures WHERE page_id=?`, s.Page)
+		return err
+	})
+	if err == nil && fenced {
+		err = catalog.ErrFenced
+	}
+	return err
+}
+
+func (t *tx) store(c *Catalog, s catalog.Storing, text, links []byte) (o owner, fenced bool, err error) {
+	segment, err := c.id(t, "segments", s.WARC.File)
+	if err != nil {
+		return o, false, err
+	}
+	seq := int64(0)
+	if s.Searchable {
+		if seq, err = t.nextSeq(); err != nil {
+			return o, false, err
+		}
+	}
+	found, err := t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?, status=?, final_url=?, mime=?, charset=?, size=?, digest=?,
+			payload=?, truncated=?, title=?, description=?, lang=?, canonical=?, etag=?, last_modified=?, segment_id=?, warc_offset=?, warc_length=?, seq=?
+		WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
+		[]any{
+			s.FetchedAt.UnixMilli(), s.Status, s.FinalURL, s.MIME, s.Charset, s.Size, s.Digest,
+			s.Payload, s.Truncated, s.Title, s.Description, s.Lang, s.Canonical, s.ETag, s.LastModified, segment, s.WARC.Offset, s.WARC.Length, seq,
+			s.Page, s.Visit,
+		}, &o.crawl, &o.host, &o.submitter)
+	if err != nil || !found {
+		return o, !found, err
+	}
+	_, err = t.exec(`INSERT INTO contents (page_id, text, links) VALUES (?,?,?) ON CONFLICT (page_id) DO UPDATE SET text=excluded.text, links=excluded.links`, s.Page, text, links)
+	return o, false, err
+}
+
+// touch notes a visit that found the page as it was.
+func (t *tx) touch(s catalog.Storing) (o owner, fenced bool, err error) {
+	found, err := t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?,
+			etag=CASE WHEN ?='' THEN etag ELSE ? END, last_modified=CASE WHEN ?='' THEN last_modified ELSE ? END
+		WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
+		[]any{s.FetchedAt.UnixMilli(), s.ETag, s.ETag, s.LastModified, s.LastModified, s.Page, s.Visit}, &o.crawl, &o.host, &o.submitter)
+	return o, err == nil && !found, err
+}
+
+// nextSeq counts the changes that the index has to follow. Transactions are one after the other, so a change is never seen
+// before one with a lesser number.
+func (t *tx) nextSeq() (seq int64, err error) {
+	_, err = t.row(`INSERT INTO meta (name, value) VALUES ('seq', 1) ON CONFLICT DO UPDATE SET value=value+1 RETURNING CAST(value AS INTEGER)`, nil, &seq)
+	return seq, err
+}
+
+// CloseVisit closes a page as ended or failed. ErrFenced: the page is no longer that visit's.
+func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) error {
+	state := ended
+	if cl.State == catalog.Failed {
+		state = failed
+	}
+	fenced := false
+	err := c.write.do(ctx, func(t *tx) error {
+		var o owner
+		found, err := t.row(`UPDATE pages SET state=?, reason=?, status=?, final_url=CASE WHEN ?='' THEN final_url ELSE ? END, visits=visits+1, lease=0, fetched_at=?
+			WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
+			[]any{state, cl.Reason, cl.Status, cl.FinalURL, cl.FinalURL, cl.Now.UnixMilli(), cl.Page, cl.Visit}, &o.crawl, &o.host, &o.submitter)
+		if fenced = err == nil && !found; err != nil || fenced {
+			return err
+		}
+		t.move(o.crawl, o.host, o.submitter, queued, state, 1)
+		t.reasons[reasonKey{o.crawl, cl.Reason}]++
+		if state == failed {
+			_, err = t.exec(`INSERT INTO failures (page_id, kind, stage, attempts, error, first_at, last_at) VALUES (?,?,?,?,?,?,?)
+				ON CONFLICT (page_id) DO UPDATE SET kind=excluded.kind, stage=excluded.stage, attempts=attempts+excluded.attempts, error=excluded.error, last_at=excluded.last_at`,
+				cl.Page, cl.Reason, cl.Stage, cl.Attempts, cl.Err, cl.Now.UnixMilli(), cl.Now.UnixMilli())
+		}
+		return err
+	})
+	if err == nil && fenced {
+		err = catalog.ErrFenced
+	}
+	return err
+}
+
+// Leases returns visits that are still under way and whose lease ran out before the given time, the oldest first.
+func (c *Catalog) Leases(ctx context.Context, before time.Time, limit int) ([]catalog.Lease, error) {
+	var out []catalog.Lease
+	rows, err := c.reads.QueryContext(ctx, `SELECT visit, id, 0 FROM (SELECT visit, id FROM pages WHERE state=1 AND lease<? ORDER BY lease LIMIT ?)
+		UNION ALL SELECT robots_visit, id, 1 FROM (SELECT robots_visit, id FROM hosts WHERE robots_visit<>'' AND robots_lease<? LIMIT ?)`,
+		before.UnixMilli(), limit, before.UnixMilli(), limit)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	err = each(rows, func(r *sql.Rows) error {
+		var l catalog.Lease
+		err := r.Scan(&l.Visit, &l.Page, &l.Robots)
+		out = append(out, l)
+		return err
+	})
+	return out, wrap(err)
+}
+
+// Extend gives the visits until the given time.
+func (c *Catalog) Extend(ctx context.Context, leases []catalog.Lease, until time.Time) error {
+	return c.write.do(ctx, func(t *tx) error {
+		for _, l := range leases {
+			query := `UPDATE pages SET lease=? WHERE id=? AND visit=? AND state=1`
+			if l.Robots {
+				query = `UPDATE hosts SET robots_lease=? WHERE id=? AND robots_visit=?`
+			}
+			if _, err := t.exec(query, until.UnixMilli(), l.Page, l.Visit); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Requeue puts pages whose visit was lost back to waiting and returns how many those were. The lost visits can no longer write.
+func (c *Catalog) Requeue(ctx context.Context, leases []catalog.Lease, now time.Time) (int, error) {
+	n := 0
+	err := c.write.do(ctx, func(t *tx) error {
+		n = 0
+		for _, l := range leases {
+			host := l.Page
+			if l.Robots {
+				if _, err := t.exec(`UPDATE hosts SET robots_visit='' WHERE id=? AND robots_visit=?`, l.Page, l.Visit); err != nil {
+					return err
+				}
+			} else {
+				var o owner
+				found, err := t.row(`UPDATE pages SET state=0, visit='', lease=0 WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
+					[]any{l.Page, l.Visit}, &o.crawl, &o.host, &o.submitter)
+				if err != nil {
+					return err
+				}
+				if !found {
+					continue
+				}
+				t.move(o.crawl, o.host, o.submitter, queued, waiting, 1)
+				host = o.host
+				n++
+			}
+			if _, err := t.exec(`UPDATE hosts SET promote_at=min(promote_at, ?) WHERE id=?`, now.UnixMilli(), host); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// Meta reads a word that the program keeps for itself; "" when there is none.
+func (c *Catalog) Meta(ctx context.Context, name string) (string, error) {
+	var v string
+	rows, err := c.reads.QueryContext(ctx, `SELECT value FROM meta WHERE name=?`, name)
+	if err != nil {
+		return "", sqlError(err)
+	}
+	return v, wrap(each(rows, func(r *sql.Rows) error { return r.Scan(&v) }))
+}
+
+// SetMeta keeps a word.
+func (c *Catalog) SetMeta(ctx context.Context, name, value string) error {
+	if name == "seq" {
+		return fmt.Errorf("meta %q is the catalog's own", name)
+	}
+	return c.write.do(ctx, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO meta (name, value) VALUES (?,?) ON CONFLICT DO UPDATE SET value=excluded.value`, name, value)
+		return err
+	})
+}

@@ -1,0 +1,247 @@
+package handlers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"time"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/frontier"
+	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
+)
+
+// linksAtOnce bounds the URLs of one admit task.
+const linksAtOnce = 500
+
+// Admit brings URLs to the frontier: canonical form, scope, traps and limits; then one write that passes over known pages.
+// New pages are promoted at once, so that a small crawl need not wait for the scheduler.
+func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error) {
+	crawl, err := c.crawlOf(ctx, t)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
+	}
+	pages := c.candidates(crawl, t)
+	if len(pages) == 0 {
+		return tasks.Done().With(tasks.Fact{Reason: "nothing new in scope"}), nil
+	}
+	now := time.Now()
+	got, err := c.Catalog.Admit(ctx, catalog.Admission{
+		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Now: now, Pages: pages,
+	})
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
+	}
+	if got.Over == 0 {
+		c.seen.add(crawl.ID, pages)
+	}
+	res := tasks.Done().With(tasks.Fact{Reason: admitted(len(pages), got)})
+	for _, u := range got.New {
+		res.Admitted = append(res.Admitted, tasks.Visit{URL: u, Crawl: t.Crawl, Submitter: t.Submitter, Depth: t.Depth})
+	}
+	if len(got.Hosts) > 0 {
+		more, err := c.promote(ctx, got.Hosts)
+		if err != nil { // the pages are safe in the frontier: the scheduler promotes them
+			c.Log.WarnContext(ctx, "promotion after admission", "crawl", t.Crawl, "err", err)
+		}
+		res.Next, res.Closed = append(res.Next, more.Next...), more.Closed
+	}
+	return c.readmit(ctx, res, got.Shallower)
+}
+
+func admitted(asked int, got catalog.Admitted) string {
+	s := fmt.Sprintf("%d of %d new", len(got.New), asked)
+	if got.Over > 0 {
+		s += fmt.Sprintf(", %d over the crawl's page limit", got.Over)
+	}
+	return s
+}
+
+// crawlOf returns the crawl that t is for; a submission creates or changes it first.
+func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
+	if t.Origin != tasks.OriginSeed {
+		return c.crawl(ctx, t.Crawl)
+	}
+	var settings tasks.Settings
+	merge := func(old json.RawMessage) (catalog.Crawl, error) {
+		s, err := tasks.Defaults().Merge(old)
+		if err == nil {
+			s, err = s.Merge(t.Settings)
+		}
+		settings = s
+		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
+		all, jerr := json.Marshal(s)
+		return catalog.Crawl{Settings: all, Delay: s.Delay, PerHost: s.PerHost, MaxPages: s.MaxPages}, errors.Join(err, jerr)
+	}
+	kind := tasks.Defaults()
+	if old, err := c.Catalog.Crawl(ctx, t.Crawl); err == nil {
+		kind, _ = kind.Merge(old.Settings)
+	} else if !errors.Is(err, catalog.ErrNotFound) {
+		return nil, err
+	}
+	kind, err := kind.Merge(t.Settings)
+	if err != nil {
+		return nil, err
+	}
+	row, err := c.Catalog.Submit(ctx, t.Crawl, roots(t, kind.Scope), time.Now(), merge)
+	if err != nil {
+		return nil, err
+	}
+	c.crawls.drop(t.Crawl)
+	if settings.Recrawl {
+		n, err := c.Catalog.Recrawl(ctx, row.ID, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		c.Log.InfoContext(ctx, "visiting stored pages again", "crawl", t.Crawl, "pages", n)
+	}
+	return newCrawl(row)
+}
+
+// roots is what the seeds of t add to the crawl's scope: nothing where no link is to be followed.
+func roots(t tasks.Admit, kind tasks.Scope) []string {
+	if t.Reach == 0 {
+		return nil
+	}
+	var out []string
+	for _, raw := range t.URLs {
+		if u, err := weburl.Canonical(raw); err == nil {
+			out = append(out, frontier.Root(string(kind), u))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// candidates are the URLs of t that may be new: canonical, in scope, no trap, and not seen a moment ago.
+func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
+	out := make([]catalog.Candidate, 0, len(t.URLs))
+	for _, raw := range t.URLs {
+		u, err := weburl.Canonical(raw)
+		if err != nil {
+			if t.Origin == tasks.OriginSeed {
+				c.Log.Warn("refused", "crawl", t.Crawl, "url", raw, "err", err)
+			}
+			continue
+		}
+		if t.Origin != tasks.OriginSeed {
+			if ok, _ := crawl.scope.Holds(u); !ok {
+				continue
+			}
+		}
+		if frontier.Trap(u) != "" {
+			continue
+		}
+		p := catalog.Candidate{URL: u, Host: weburl.Host(u), Depth: t.Depth, Reach: t.Reach, Priority: t.Priority}
+		if !c.seen.has(crawl.ID, p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// readmit admits the links of stored pages again that turned out to be nearer to a seed than was thought.
+func (c *Crawler) readmit(ctx context.Context, res tasks.Result, pages []int64) (tasks.Result, error) {
+	for _, id := range pages {
+		p, err := c.Catalog.PageByID(ctx, id)
+		if err != nil {
+			return res, fmt.Errorf("links of page %d: %w", id, err)
+		}
+		res = res.And(c.linkTasks(tasks.Visit{URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach}, p.Links)...)
+	}
+	return res, nil
+}
+
+// linkTasks are the admit tasks for the links of a page.
+func (c *Crawler) linkTasks(from tasks.Visit, links []string) []tasks.Task {
+	if from.Reach == 0 {
+		return nil
+	}
+	reach := from.Reach
+	if reach != tasks.NoLimit {
+		reach--
+	}
+	var out []tasks.Task
+	for part := range slices.Chunk(links, linksAtOnce) {
+		out = append(out, tasks.Admit{
+			Batch: tasks.NewID(), Crawl: from.Crawl, Submitter: from.Submitter, Origin: tasks.OriginLink, From: from.URL,
+			Depth: from.Depth + 1, Reach: reach, URLs: part,
+		})
+	}
+	return out
+}
+
+// crawl is a crawl as the stages use it.
+type crawl struct {
+	catalog.Crawl
+	settings tasks.Settings
+	scope    *frontier.Scope
+	read     time.Time
+}
+
+func newCrawl(row catalog.Crawl) (*crawl, error) {
+	s, err := tasks.Defaults().Merge(row.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("crawl %s: %w", row.Name, err)
+	}
+	scope, err := frontier.NewScope(row.Roots, s.Include, s.Exclude)
+	if err != nil {
+		return nil, fmt.Errorf("crawl %s: %w", row.Name, err)
+	}
+	return &crawl{Crawl: row, settings: s, scope: scope, read: time.Now()}, nil
+}
+
+type crawlCache = cache[string, *crawl]
+
+// crawlFresh is how long a change of a crawl's settings may go unnoticed by a worker.
+const crawlFresh = time.Second
+
+func (c *Crawler) crawl(ctx context.Context, name string) (*crawl, error) {
+	if cr, ok := c.crawls.get(name); ok && time.Since(cr.read) < crawlFresh {
+		return cr, nil
+	}
+	row, err := c.Catalog.Crawl(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	cr, err := newCrawl(row)
+	if err != nil {
+		return nil, err
+	}
+	c.crawls.put(name, cr, 1000)
+	return cr, nil
+}
+
+// seenCache keeps most of the links that everybody knows from the database. It holds only what the catalog is known to have.
+type seenCache struct {
+	cache[uint64, nearness]
+}
+
+type nearness struct{ depth, reach int }
+
+// seenSize bounds the cache: 24 octets an entry.
+const seenSize = 500_000
+
+var seenSeed = maphash.MakeSeed()
+
+func seenKey(crawl int64, url string) uint64 {
+	return maphash.Comparable(seenSeed, struct {
+		crawl int64
+		url   string
+	}{crawl, url})
+}
+
+func (s *seenCache) has(crawl int64, p catalog.Candidate) bool {
+	n, ok := s.get(seenKey(crawl, p.URL))
+	return ok && n.depth <= p.Depth && (n.reach == tasks.NoLimit || p.Reach != tasks.NoLimit && n.reach >= p.Reach) && p.Priority == 0
+}
+
+func (s *seenCache) add(crawl int64, pages []catalog.Candidate) {
+	for _, p := range pages {
+		s.put(seenKey(crawl, p.URL), nearness{p.Depth, p.Reach}, seenSize)
+	}
+}

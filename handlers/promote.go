@@ -1,0 +1,191 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
+	"example.org/trawl/frontier"
+	"example.org/trawl/robots"
+	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
+)
+
+// The bounds of the window: the part of the frontier that is handed out.
+const (
+	windowHorizon = time.Minute     // of a host's time
+	visitLease    = 5 * time.Minute // after which reconcile asks whether the visit still exists
+)
+
+// Promote moves due pages from the frontier into the window, for all hosts.
+func (c *Crawler) Promote(ctx context.Context, _ tasks.Promote) (tasks.Result, error) {
+	return c.promote(ctx, nil)
+}
+
+// promote hands out due pages of the hosts (nil: of all), reserves their slots and returns their first stages.
+func (c *Crawler) promote(ctx context.Context, hosts []int64) (tasks.Result, error) {
+	batches, err := c.Catalog.Promote(ctx, catalog.Window{
+		Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: c.Policy.Window, Hosts: hosts, NewID: tasks.NewID,
+	})
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("promote: %w", err)
+	}
+	res := tasks.Done()
+	var errs []error
+	n := 0
+	for _, b := range batches {
+		more, err := c.start(ctx, b)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("promote %s: %w", b.Host, err), c.giveBack(ctx, b))
+			continue
+		}
+		n += len(b.Pages)
+		res.Next, res.Closed = append(res.Next, more.Next...), append(res.Closed, more.Closed...)
+	}
+	if len(res.Next) > 0 || len(res.Closed) > 0 { // what went well must go on, whatever else did not
+		for _, err := range errs {
+			if err != nil {
+				c.Log.WarnContext(ctx, "promotion", "err", err)
+			}
+		}
+		errs = nil
+	}
+	return res.With(tasks.Fact{Reason: fmt.Sprintf("%d pages of %d hosts", n, len(batches))}), errors.Join(errs...)
+}
+
+// start turns what a host was handed out into visits.
+func (c *Crawler) start(ctx context.Context, b catalog.Batch) (tasks.Result, error) {
+	if b.RobotsVisit != "" {
+		v := tasks.Visit{ID: b.RobotsVisit, Page: b.HostID, URL: robotsURL(b.Host), Robots: true}
+		return c.slots(ctx, b, []tasks.Visit{v})
+	}
+	allowed, closed, err := c.obeyRobots(ctx, b)
+	if err != nil {
+		return tasks.Result{}, err
+	}
+	res, err := c.slots(ctx, b, allowed)
+	res.Closed = closed
+	return res, err
+}
+
+func robotsURL(host string) string {
+	u, err := weburl.Canonical(host + "/robots.txt")
+	if err != nil {
+		return host + "/robots.txt"
+	}
+	return u
+}
+
+// slots reserves a slot for each visit and returns its first stage.
+func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Visit) (tasks.Result, error) {
+	if len(visits) == 0 {
+		return tasks.Done(), nil
+	}
+	limit := frontier.Limit{Delay: b.Delay, PerHost: b.PerHost}
+	slot, err := c.Gate.Reserve(ctx, b.Host, limit, len(visits))
+	if err != nil {
+		return tasks.Result{}, err
+	}
+	next := make([]tasks.Task, len(visits))
+	for i, v := range visits {
+		leg := tasks.Leg{Visit: v, Delay: limit.Delay, PerHost: limit.PerHost, Slot: slot.Add(time.Duration(i) * limit.Delay).UnixMilli()}
+		if next[i], err = c.first(ctx, leg); err != nil {
+			return tasks.Result{}, err
+		}
+	}
+	return tasks.Then(next...), nil
+}
+
+// first is the first stage that has something to do for the leg: resolve is passed over when the address is known.
+func (c *Crawler) first(ctx context.Context, leg tasks.Leg) (tasks.Task, error) {
+	a, ok := c.DNS.Cached(weburl.Hostname(leg.URL()))
+	if !ok || a.Missing {
+		return tasks.Resolve{Leg: leg}, nil
+	}
+	addrs, reason := c.usable(a.Addrs)
+	if reason != "" {
+		return tasks.Resolve{Leg: leg}, nil
+	}
+	leg.Addrs = addrs
+	return c.ask(ctx, leg)
+}
+
+// obeyRobots closes the pages that robots.txt forbids and returns the visits of the others.
+func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []tasks.Visit, closed []tasks.Closed, err error) {
+	rules, err := c.rulesOf(ctx, b.HostID, b.RobotsAt)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(64) // writes that wait together share a transaction
+	for _, p := range b.Pages {
+		v := visitOf(p)
+		cl := catalog.Closing{Page: p.ID, Visit: p.Visit, Now: time.Now(), Stage: string(tasks.KindPromote)}
+		switch ok, _ := rules.Allowed(weburl.Path(p.URL)); {
+		case b.RobotsBad:
+			cl.State, cl.Reason, cl.Attempts = catalog.Failed, string(fault.RobotsDown), catalog.RobotsPatience
+			cl.Err = "robots.txt of " + b.Host + " could not be had"
+		case ok:
+			allowed = append(allowed, v)
+			continue
+		default:
+			cl.State, cl.Reason = catalog.Ended, string(tasks.Robots)
+			closed = append(closed, tasks.Closed{Visit: v, Reason: tasks.Robots})
+		}
+		g.Go(func() error {
+			if err := c.Catalog.CloseVisit(gctx, cl); err != nil && !errors.Is(err, catalog.ErrFenced) {
+				return err
+			}
+			return nil
+		})
+	}
+	return allowed, closed, g.Wait()
+}
+
+func visitOf(p catalog.Promoted) tasks.Visit {
+	v := tasks.Visit{ID: p.Visit, Page: p.ID, URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach}
+	if p.Payload != "" {
+		v.Prior = &tasks.Prior{ETag: p.ETag, LastModified: p.LastModified, Payload: p.Payload, At: p.FetchedAt, URL: p.FinalURL}
+	}
+	return v
+}
+
+// giveBack returns what could not be started.
+func (c *Crawler) giveBack(ctx context.Context, b catalog.Batch) error {
+	var l []catalog.Lease
+	for _, p := range b.Pages {
+		l = append(l, catalog.Lease{Visit: p.Visit, Page: p.ID})
+	}
+	if b.RobotsVisit != "" {
+		l = append(l, catalog.Lease{Visit: b.RobotsVisit, Page: b.HostID, Robots: true})
+	}
+	_, err := c.Catalog.Requeue(context.WithoutCancel(ctx), l, time.Now().Add(time.Second))
+	return err
+}
+
+// hostRules are a host's robots rules for us, as they were read at a time.
+type hostRules struct {
+	robots.Rules
+	at time.Time
+}
+
+type rulesCache = cache[int64, hostRules]
+
+// rulesOf returns the robots rules of a host that were read at the given time; the zero time means whichever hold.
+func (c *Crawler) rulesOf(ctx context.Context, host int64, at time.Time) (robots.Rules, error) {
+	if r, ok := c.rules.get(host); ok && r.at.Equal(at) {
+		return r.Rules, nil
+	}
+	h, err := c.Catalog.HostByID(ctx, host)
+	if err != nil {
+		return robots.Rules{}, err
+	}
+	r := hostRules{at: h.Robots.At, Rules: robots.Parse(h.Robots.Body).For(c.Policy.Agent)}
+	c.rules.put(host, r, 20_000)
+	return r.Rules, nil
+}

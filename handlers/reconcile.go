@@ -1,0 +1,98 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/tasks"
+)
+
+// leasesAtOnce bounds the visits that are asked after in one go.
+const leasesAtOnce = 1000
+
+// Reconcile puts back into the frontier what the queue has lost. In the usual case it looks at the visits whose lease ran out.
+// When the queue is not the one that the window was handed out to, because Redis lost its data or the crawl was moved, it looks
+// at all of them.
+func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Result, error) {
+	epoch, err := c.Work.Epoch(ctx)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	known, err := c.Catalog.Meta(ctx, "epoch")
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	now := time.Now()
+	// Whoever is alive gets until then, which is later than any lease that was given so far.
+	until := now.Add(visitLease + windowHorizon)
+	before := now
+	if epoch != known {
+		// A visit that was promoted a moment ago may be on its way into the queue: it is looked at next time.
+		before = until.Add(-c.Work.Handover())
+	}
+	lost, err := c.reclaim(ctx, before, until)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if epoch != known && c.settled(epoch, now) {
+		c.Log.InfoContext(ctx, "the queue is not the one it was: every visit was looked at", "put_back", lost)
+		if err := c.Catalog.SetMeta(ctx, "epoch", epoch); err != nil {
+			return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+		}
+	}
+	res := tasks.Done().With(tasks.Fact{Reason: fmt.Sprintf("%d visits put back", lost)})
+	lag, err := c.Catalog.IndexLag(ctx)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if lag > 0 {
+		c.announce(&res)
+	}
+	return res, nil
+}
+
+// settled tells whether the epoch has been there for so long that every visit from before it has been looked at.
+func (c *Crawler) settled(epoch string, now time.Time) bool {
+	first, ok := c.epochs.get(epoch)
+	if !ok {
+		first = now
+		c.epochs.put(epoch, now, 100)
+	}
+	return now.Sub(first) >= 2*c.Work.Handover()
+}
+
+// reclaim gives the visits with a lease before the given time another one if they are alive, and puts their pages back if not.
+func (c *Crawler) reclaim(ctx context.Context, before, until time.Time) (lost int, err error) {
+	for {
+		leases, err := c.Catalog.Leases(ctx, before, leasesAtOnce)
+		if err != nil || len(leases) == 0 {
+			return lost, err
+		}
+		visits := make([]string, len(leases))
+		for i, l := range leases {
+			visits[i] = l.Visit
+		}
+		alive, err := c.Work.Alive(ctx, visits)
+		if err != nil {
+			return lost, err
+		}
+		var keep, drop []catalog.Lease
+		for i, l := range leases {
+			if alive[i] {
+				keep = append(keep, l)
+			} else {
+				drop = append(drop, l)
+			}
+		}
+		if err := c.Catalog.Extend(ctx, keep, until); err != nil {
+			return lost, err
+		}
+		n, err := c.Catalog.Requeue(ctx, drop, time.Now())
+		if err != nil {
+			return lost, err
+		}
+		lost += n
+	}
+}

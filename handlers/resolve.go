@@ -1,0 +1,67 @@
+package handlers
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"example.org/trawl/fetch"
+	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
+)
+
+// Resolve finds the addresses of the leg's host and refuses those that are not to be touched.
+func (c *Crawler) Resolve(ctx context.Context, t tasks.Resolve) (tasks.Result, error) {
+	name := weburl.Hostname(t.URL())
+	a, err := c.DNS.Lookup(ctx, name)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("resolve %s: %w", name, err)
+	}
+	if a.Missing {
+		return tasks.End(tasks.NoSuchHost), nil
+	}
+	addrs, reason := c.usable(a.Addrs)
+	if reason != "" {
+		return tasks.End(reason), nil
+	}
+	leg := t.Leg
+	leg.Addrs = addrs
+	next, err := c.ask(ctx, leg)
+	if err != nil {
+		return tasks.Result{}, err
+	}
+	return tasks.Then(next), nil
+}
+
+// usable returns the addresses that may be dialled, or the reason why there are none. The dialler checks again.
+func (c *Crawler) usable(addrs []netip.Addr) ([]netip.Addr, tasks.Reason) {
+	const most = 4 // as many as are ever tried
+	var out []netip.Addr
+	reason := tasks.Private
+	for _, a := range addrs {
+		if fetch.Allowed(a, c.Policy.AllowNets) != nil {
+			continue
+		}
+		if !c.Policy.HasContact && !c.named(a) {
+			reason = tasks.NoContact
+			continue
+		}
+		if out = append(out, a); len(out) == most {
+			break
+		}
+	}
+	if len(out) > 0 {
+		return out, ""
+	}
+	return nil, reason
+}
+
+// named tells whether a is in a network that the operator has named.
+func (c *Crawler) named(a netip.Addr) bool {
+	for _, p := range c.Policy.AllowNets {
+		if p.Contains(a.Unmap()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,68 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
+	"example.org/trawl/pipeline"
+	"example.org/trawl/tasks"
+)
+
+// End implements pipeline.Settler.
+func (c *Crawler) End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f tasks.Fact) (tasks.Result, error) {
+	c.bodies.take(v.ID)
+	if v.Robots {
+		return c.noRobots(ctx, v, reason)
+	}
+	return tasks.Done(), closed(c.Catalog.CloseVisit(ctx, catalog.Closing{
+		Page: v.Page, Visit: v.ID, State: catalog.Ended, Reason: string(reason), Status: f.Status, FinalURL: f.URL, Now: time.Now(),
+	}))
+}
+
+// Fail implements pipeline.Settler.
+func (c *Crawler) Fail(ctx context.Context, v tasks.Visit, f pipeline.Failure) (tasks.Result, error) {
+	c.bodies.take(v.ID)
+	if v.Robots {
+		return c.robotsDown(ctx, v)
+	}
+	return tasks.Done(), closed(c.Catalog.CloseVisit(ctx, catalog.Closing{
+		Page: v.Page, Visit: v.ID, State: catalog.Failed, Reason: string(f.Kind), Now: time.Now(),
+		Stage: string(f.Stage), Attempts: f.Attempts, Err: f.Err.Error(),
+	}))
+}
+
+// closed takes a visit that lost its page for settled: it has nothing more to say.
+func closed(err error) error {
+	if errors.Is(err, catalog.ErrFenced) {
+		return nil
+	}
+	return err
+}
+
+// noRobots settles a host without a robots.txt: a 4xx, or too many redirects, allows everything (RFC 9309 §2.3.1.2, §2.3.1.3).
+// So does a host that cannot be asked at all; its pages meet the same reason, each for itself, and nothing is sent.
+func (c *Crawler) noRobots(ctx context.Context, v tasks.Visit, reason tasks.Reason) (tasks.Result, error) {
+	fresh := robotsFresh
+	switch reason {
+	case tasks.NoSuchHost, tasks.Private, tasks.NoContact:
+		fresh = 10 * time.Minute
+	}
+	return c.setRobots(ctx, v, catalog.Robots{State: catalog.RobotsAllow, Until: time.Now().Add(fresh)})
+}
+
+// robotsDown settles a host whose robots.txt could not be had: nothing is crawled, and it is asked again, less and less often
+// (RFC 9309 §2.3.1.4).
+func (c *Crawler) robotsDown(ctx context.Context, v tasks.Visit) (tasks.Result, error) {
+	h, err := c.Catalog.HostByID(ctx, v.Page)
+	if err != nil {
+		return tasks.Result{}, err
+	}
+	wait := fault.Of(fault.RobotsDown).Wait(h.Robots.Fails + 1)
+	if h.Robots.Fails+1 >= catalog.RobotsPatience {
+		wait = fault.Of(fault.RobotsDown).AtMost
+	}
+	return c.setRobots(ctx, v, catalog.Robots{State: catalog.RobotsUnavailable, Until: time.Now().Add(wait)})
+}

@@ -1,0 +1,173 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"example.org/trawl/fault"
+	"example.org/trawl/fetch"
+	"example.org/trawl/frontier"
+	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
+)
+
+// patience is how long a stage waits in its place for a host. A task may start up to a second before its slot, for the queue
+// counts whole seconds; what has to wait longer goes back to the queue.
+const patience = 2 * time.Second
+
+// errLater says that the host cannot be touched soon.
+type errLater struct{ at time.Time }
+
+func (e *errLater) Error() string { return "host is to be touched at " + e.at.Format(time.TimeOnly) }
+
+// answer is a response whose visit is still at the host. Leave must be called, once the body is read.
+type answer struct {
+	*fetch.Response
+	leave func()
+}
+
+// touch sends one request to the leg's host when its turn comes. An *errLater says that the turn is too far away to wait for.
+func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*answer, error) {
+	if err := waitUntil(ctx, leg.At()); err != nil {
+		return nil, err
+	}
+	host, limit := weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}
+	if err := c.enter(ctx, host, leg, limit); err != nil {
+		return nil, err
+	}
+	started := time.Time{}
+	leave := func(lag time.Duration) {
+		// Also when ctx is done: the place must be given back.
+		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := c.Gate.Leave(free, host, leg.Visit.ID, lag); err != nil {
+			c.Log.WarnContext(ctx, "leave", "host", host, "err", err)
+		}
+	}
+	req := fetch.Request{Method: method, URL: leg.URL(), Addrs: leg.Addrs, Go: func(ctx context.Context) error {
+		err := poll(ctx, func() (time.Duration, error) { return c.Gate.Start(ctx, host, leg.Visit.ID, limit) })
+		started = time.Now()
+		return err
+	}}
+	if p := leg.Visit.Prior; p != nil && leg.Hop == 0 && method == http.MethodGet {
+		req.ETag, req.LastModified = p.ETag, p.LastModified
+	}
+	resp, err := c.Web.Do(ctx, req)
+	lag := time.Duration(0)
+	if !started.IsZero() {
+		lag = time.Since(started)
+	}
+	if err != nil {
+		leave(lag)
+		return nil, err
+	}
+	return &answer{Response: resp, leave: func() {
+		resp.Body.Close()
+		leave(lag)
+	}}, nil
+}
+
+// enter waits for one of the host's places.
+func (c *Crawler) enter(ctx context.Context, host string, leg tasks.Leg, l frontier.Limit) error {
+	return poll(ctx, func() (time.Duration, error) { return c.Gate.Enter(ctx, host, leg.Visit.ID, l) })
+}
+
+// poll asks until there is nothing to wait for, or returns *errLater when it would have to wait for longer than patience.
+func poll(ctx context.Context, ask func() (time.Duration, error)) error {
+	deadline := time.Now().Add(patience)
+	for {
+		wait, err := ask()
+		if err != nil || wait == 0 {
+			return err
+		}
+		at := time.Now().Add(wait)
+		if at.After(deadline) {
+			return &errLater{at}
+		}
+		if err := waitUntil(ctx, at); err != nil {
+			return err
+		}
+	}
+}
+
+// waitUntil waits for a moment that is near, or returns *errLater.
+func waitUntil(ctx context.Context, at time.Time) error {
+	wait := time.Until(at)
+	if wait <= 0 {
+		return nil
+	}
+	if wait > patience {
+		return &errLater{at}
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// later returns the moment at which to come back, if err is about that.
+func later(err error) (time.Time, bool) {
+	var l *errLater
+	if errors.As(err, &l) {
+		return l.at, true
+	}
+	return time.Time{}, false
+}
+
+// again reserves another slot at the host of the leg.
+func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
+	slot, err := c.Gate.Reserve(ctx, weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}, 1)
+	if err != nil {
+		return leg, err
+	}
+	return leg.Again(slot), nil
+}
+
+// statusFault is the error for a status that is worth another try, or nil.
+func statusFault(resp *fetch.Response) error {
+	err := fmt.Errorf("%d %s", resp.Status, http.StatusText(resp.Status))
+	switch {
+	case resp.Status == http.StatusTooManyRequests, resp.Status == http.StatusServiceUnavailable:
+		return &fault.Error{Kind: fault.PushedBack, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	case resp.Status >= 500:
+		return fault.New(fault.ServerError, err)
+	}
+	return nil
+}
+
+// maxRetryAfter bounds what a host may ask for.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads the header in both of its forms (RFC 9110 §10.2.3); 0 when it says nothing.
+func retryAfter(v string, now time.Time) time.Duration {
+	if v == "" {
+		return 0
+	}
+	if d, err := time.ParseDuration(v + "s"); err == nil {
+		return min(max(d, 0), maxRetryAfter)
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return min(max(at.Sub(now), 0), maxRetryAfter)
+	}
+	return 0
+}
+
+// verdict is the reason for which a status ends a visit, or "".
+func verdict(status int) tasks.Reason {
+	switch {
+	case status == http.StatusNotFound:
+		return tasks.NotFound
+	case status == http.StatusGone:
+		return tasks.Gone
+	case status >= 400 && status < 500 && status != http.StatusTooManyRequests:
+		return tasks.ClientError
+	}
+	return ""
+}

@@ -1,0 +1,226 @@
+// Package inline runs the stages in one plain process, without Redis and without any queue but a heap: the same stages, in the
+// same pipeline, as the profiler and a laptop want them.
+package inline
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"example.org/trawl/pipeline"
+	"example.org/trawl/tasks"
+)
+
+// Runner runs tasks until nothing is left to do.
+type Runner struct {
+	line    *pipeline.Line
+	workers int
+	log     *slog.Logger
+	epoch   string
+	// open tells how many pages are not closed: while there are any, there will be something to do.
+	open func(context.Context) (int64, error)
+
+	mu      sync.Mutex
+	due     dueHeap
+	known   map[string]int // kind and ID of every task that is waiting or at work
+	visits  map[string]int // tasks by visit
+	working int
+	wake    chan struct{}
+}
+
+// New returns a runner with that many workers.
+func New(line *pipeline.Line, workers int, open func(context.Context) (int64, error), log *slog.Logger) *Runner {
+	return &Runner{epoch: tasks.NewID(), line: line, workers: workers, open: open, log: log, known: map[string]int{}, visits: map[string]int{}, wake: make(chan struct{}, 1)}
+}
+
+// pollEvery is how often the frontier is asked for more when there is room.
+const pollEvery = 200 * time.Millisecond
+
+// Run runs first and all that follows from it, and what the frontier has, until every page is closed or ctx is done. What is
+// under way when ctx is done is given up: its pages are still queued in the catalog, and the next run takes them up again.
+func (r *Runner) Run(ctx context.Context, first ...tasks.Task) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Before anything is handed out: whatever is queued now was queued by a run that is over.
+	if _, err := r.line.Run(ctx, tasks.Reconcile{}, 0); err != nil {
+		return fmt.Errorf("take up the last run: %w", err)
+	}
+	for _, n := range tasks.Then(first...).Next {
+		r.put(n, 0)
+	}
+	ready := make(chan *item)
+	var wg sync.WaitGroup
+	for range r.workers {
+		wg.Go(func() {
+			for it := range ready {
+				r.run(ctx, it)
+			}
+		})
+	}
+	err := r.feed(ctx, ready)
+	cancel(err)
+	close(ready)
+	wg.Wait()
+	return err
+}
+
+// feed hands out what is due, and asks the frontier for more.
+func (r *Runner) feed(ctx context.Context, ready chan<- *item) error {
+	poll := time.NewTicker(pollEvery)
+	defer poll.Stop()
+	for {
+		it, wait, idle := r.next()
+		if it != nil {
+			select {
+			case ready <- it:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if idle {
+			left, err := r.open(ctx)
+			if err != nil || left == 0 {
+				return err
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-r.wake:
+		case <-poll.C:
+			r.put(tasks.Next{Task: tasks.Promote{}}, 0)
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		timer.Stop()
+	}
+}
+
+// next returns a task that is due, or how long until one is. Idle says that there is none, and none at work.
+func (r *Runner) next() (it *item, wait time.Duration, idle bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.due) == 0 {
+		return nil, time.Hour, r.working == 0
+	}
+	if wait = time.Until(r.due[0].at); wait > 0 {
+		return nil, wait, false
+	}
+	r.working++
+	return heap.Pop(&r.due).(*item), 0, false
+}
+
+func (r *Runner) run(ctx context.Context, it *item) {
+	next, err := r.line.Run(ctx, it.task, it.failed)
+	retry := (*pipeline.Retry)(nil)
+	if errors.As(err, &retry) {
+		if ctx.Err() == nil {
+			failed := it.failed
+			if !retry.Free {
+				failed++
+			}
+			r.again(it, time.Now().Add(retry.After), failed)
+			return
+		}
+	} else if err != nil {
+		r.log.ErrorContext(ctx, "task dropped", "stage", it.task.Kind(), "err", err)
+	}
+	for _, n := range next {
+		r.put(n, 0)
+	}
+	r.done(it)
+}
+
+func key(t tasks.Task) string { return string(t.Kind()) + " " + t.ID() }
+
+// put takes a task in, unless it is there already.
+func (r *Runner) put(n tasks.Next, failed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := key(n.Task)
+	if r.known[k] > 0 {
+		return
+	}
+	r.known[k]++
+	r.visits[n.Task.About().ID]++
+	heap.Push(&r.due, &item{task: n.Task, at: n.At, failed: failed})
+	r.nudge()
+}
+
+func (r *Runner) again(it *item, at time.Time, failed int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.working--
+	heap.Push(&r.due, &item{task: it.task, at: at, failed: failed})
+	r.nudge()
+}
+
+func (r *Runner) done(it *item) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.working--
+	delete(r.known, key(it.task))
+	if id := it.task.About().ID; r.visits[id] > 1 {
+		r.visits[id]--
+	} else {
+		delete(r.visits, id)
+	}
+	r.nudge()
+}
+
+func (r *Runner) nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Waiting is how many tasks wait for their slot, and how many are at work.
+func (r *Runner) Waiting() (waiting, working int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.due), r.working
+}
+
+// Alive implements handlers.Work.
+func (r *Runner) Alive(_ context.Context, visits []string) ([]bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	alive := make([]bool, len(visits))
+	for i, v := range visits {
+		alive[i] = r.visits[v] > 0
+	}
+	return alive, nil
+}
+
+// Epoch implements handlers.Work: a runner keeps nothing, so each is an epoch of its own.
+func (r *Runner) Epoch(context.Context) (string, error) { return "inline " + r.epoch, nil }
+
+// Handover implements handlers.Work.
+func (*Runner) Handover() time.Duration { return 0 }
+
+type item struct {
+	task   tasks.Task
+	at     time.Time
+	failed int
+}
+
+type dueHeap []*item
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h dueHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *dueHeap) Push(x any)        { *h = append(*h, x.(*item)) }
+func (h *dueHeap) Pop() any {
+	old := *h
+	it := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return it
+}

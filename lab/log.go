@@ -1,0 +1,115 @@
+package lab
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is one request that a host of the lab received. Those for the lab's own addresses, below /_, are not logged.
+type Request struct {
+	At     time.Time `json:"at"` // when its handler started
+	Host   string    `json:"host"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"` // as sent, with the query
+	Status int       `json:"status"`
+	Agent  string    `json:"agent"`
+}
+
+// Gap tells how closely one host was asked.
+type Gap struct {
+	N     int     `json:"n"`          // requests
+	MinMS float64 `json:"min_gap_ms"` // least time between two starts; 0 when there were fewer than two
+}
+
+// entry is a Request as kept: short, since there may be millions.
+type entry struct {
+	at                  time.Duration // since the lab began, by the monotonic clock
+	method, path, agent string
+	status              int
+}
+
+// requests is the log of one host.
+type requests struct {
+	mu      sync.Mutex
+	round   int // counts resets, so that an answer does not write its status into a later round
+	entries []entry
+}
+
+// begin notes the start of a request; the time is taken under the lock, so that the entries are in order.
+func (l *requests) begin(began time.Time, r *http.Request) (round, at int) {
+	agent := r.UserAgent()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.entries); n > 0 && l.entries[n-1].agent == agent {
+		agent = l.entries[n-1].agent // keep one copy, not one a request
+	}
+	l.entries = append(l.entries, entry{time.Since(began), r.Method, r.RequestURI, agent, 0})
+	return l.round, len(l.entries) - 1
+}
+
+func (l *requests) end(round, at, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.round == round {
+		l.entries[at].status = status
+	}
+}
+
+// Requests lists the requests so far, in the order of their starts. One that is still being answered has the status 0.
+func (w *Web) Requests() []Request {
+	var list []Request
+	for _, h := range w.hosts {
+		h.log.mu.Lock()
+		for _, e := range h.log.entries {
+			list = append(list, Request{w.began.Add(e.at), h.site.name, e.method, e.path, e.status, e.agent})
+		}
+		h.log.mu.Unlock()
+	}
+	slices.SortStableFunc(list, func(a, b Request) int { return cmp.Compare(a.At.Sub(w.began), b.At.Sub(w.began)) })
+	return list
+}
+
+// ResetLog forgets the requests so far.
+func (w *Web) ResetLog() {
+	for _, h := range w.hosts {
+		h.log.mu.Lock()
+		h.log.entries = h.log.entries[:0]
+		h.log.round++
+		h.log.mu.Unlock()
+	}
+}
+
+// Gaps tells for each host, by name, how many requests came and how close to each other.
+func (w *Web) Gaps() map[string]Gap {
+	gaps := make(map[string]Gap, len(w.hosts))
+	for _, h := range w.hosts {
+		h.log.mu.Lock()
+		least := time.Duration(0)
+		for i := 1; i < len(h.log.entries); i++ {
+			if d := h.log.entries[i].at - h.log.entries[i-1].at; i == 1 || d < least {
+				least = d
+			}
+		}
+		gaps[h.site.name] = Gap{len(h.log.entries), float64(least.Microseconds()) / 1000}
+		h.log.mu.Unlock()
+	}
+	return gaps
+}
+
+// serveLog writes the log as JSON lines and, with reset=1, forgets it.
+func (w *Web) serveLog(rw http.ResponseWriter, r *http.Request) {
+	rw.Header().Set("Content-Type", "application/jsonl")
+	enc := json.NewEncoder(rw)
+	for _, q := range w.Requests() {
+		if enc.Encode(q) != nil {
+			return // the asker is gone
+		}
+	}
+	if r.URL.Query().Get("reset") == "1" {
+		w.ResetLog()
+	}
+}

@@ -1,0 +1,165 @@
+// Package pipeline runs one stage once. Both runners, queue and inline, wrap every stage run in it, so that time limit, events,
+// retry and the end of a visit are the same whether a task came through Redis or not.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"example.org/trawl/events"
+	"example.org/trawl/fault"
+	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
+)
+
+// Stage is one step of a visit: it gets its task and says what follows. It may run twice for one task.
+type Stage func(context.Context, tasks.Task) (tasks.Result, error)
+
+// Settler closes a visit in the catalog. Both methods are harmless for a visit that no longer owns its page.
+type Settler interface {
+	// End closes the visit by policy. It may say what follows: a host whose robots.txt is settled has pages to promote.
+	End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f tasks.Fact) (tasks.Result, error)
+	// Fail closes the visit after its last try.
+	Fail(ctx context.Context, v tasks.Visit, f Failure) (tasks.Result, error)
+}
+
+// Failure is how a visit failed for good.
+type Failure struct {
+	Stage    tasks.Kind
+	Kind     fault.Kind
+	Attempts int
+	Err      error
+}
+
+// Recorder is told what happens. It must not block.
+type Recorder interface {
+	Record(events.Event)
+}
+
+// Line is the pipeline: the stages by kind, with what wraps them.
+type Line struct {
+	stages  map[tasks.Kind]Stage
+	settler Settler
+	events  Recorder
+	log     *slog.Logger
+}
+
+// New returns a pipeline of stages.
+func New(stages map[tasks.Kind]Stage, s Settler, r Recorder, log *slog.Logger) *Line {
+	return &Line{stages: stages, settler: s, events: r, log: log}
+}
+
+// Retry is the error for a task that is to run again. A Free retry is not counted among the visit's tries.
+type Retry struct {
+	After time.Duration
+	Free  bool
+	Err   error
+}
+
+func (r *Retry) Error() string { return r.Err.Error() }
+
+// Unwrap returns the cause.
+func (r *Retry) Unwrap() error { return r.Err }
+
+// Run runs t, which has failed before as often as failed says, and returns what follows. Its only error is *Retry.
+func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next, error) {
+	e := l.event(t)
+	e.What = events.Started
+	l.events.Record(e)
+	began := time.Now()
+	res, err := l.stage(fault.WithTries(ctx, failed), t)
+	e.Took, e.At = time.Since(began), time.Now()
+	if err == nil && res.End != "" {
+		var follows tasks.Result
+		follows, err = l.settler.End(ctx, t.About(), res.End, res.Fact)
+		res.Next = append(res.Next, follows.Next...)
+	}
+	if err != nil {
+		return l.failed(ctx, t, e, failed+1, err)
+	}
+	e.What, e.Reason = events.Done, res.Fact.Reason
+	if res.End != "" {
+		e.What, e.Reason = events.Ended, string(res.End)
+	}
+	e.Bytes, e.Status, e.Digest, e.WARC = res.Fact.Bytes, res.Fact.Status, res.Fact.Digest, res.Fact.WARC
+	l.events.Record(e)
+	l.others(res)
+	return res.Next, nil
+}
+
+// failed decides by the fault table: again, or the end of the visit.
+func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, err error) ([]tasks.Next, error) {
+	kind := fault.KindOf(err)
+	rule := fault.Of(kind)
+	if t.About().Robots && rule.Blame == fault.BlameHost {
+		rule.Retries = 0 // the host tries again, not the visit: meanwhile its pages must know that they wait
+	}
+	e.Fault, e.Reason = kind, err.Error()
+	v := t.About()
+	if !rule.GivesUp(n) || v.ID == "" {
+		e.What = events.Retrying
+		l.events.Record(e)
+		l.log.WarnContext(ctx, "will try again", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+		return nil, &Retry{After: max(rule.Wait(n), fault.RetryAfter(err)), Free: rule.Retries == fault.Forever, Err: err}
+	}
+	f := Failure{Stage: t.Kind(), Kind: kind, Attempts: n, Err: err}
+	follows, serr := l.settler.Fail(ctx, v, f)
+	if serr != nil {
+		return nil, &Retry{After: fault.Of(fault.KindOf(serr)).Wait(1), Free: true, Err: serr}
+	}
+	e.What = events.Failed
+	l.events.Record(e)
+	l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+	return follows.Next, nil
+}
+
+// stage runs the stage within its time limit; a panic is an error of kind Panic.
+func (l *Line) stage(ctx context.Context, t tasks.Task) (res tasks.Result, err error) {
+	run, ok := l.stages[t.Kind()]
+	if !ok {
+		return res, fmt.Errorf("no stage %q in this process", t.Kind())
+	}
+	limit := tasks.SpecOf(t.Kind()).Timeout
+	timed, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			l.log.ErrorContext(ctx, "stage panicked", "stage", t.Kind(), "url", t.About().URL, "panic", p, "stack", string(debug.Stack()))
+			err = fault.New(fault.Panic, fmt.Errorf("%s: %v", t.Kind(), p))
+		}
+	}()
+	res, err = run(timed, t)
+	if err != nil && ctx.Err() == nil && errors.Is(timed.Err(), context.DeadlineExceeded) && fault.KindOf(err) == fault.Internal {
+		err = fault.New(fault.Stalled, fmt.Errorf("%s: not through within %s: %w", t.Kind(), limit, err))
+	}
+	return res, err
+}
+
+func (l *Line) event(t tasks.Task) events.Event {
+	v := t.About()
+	e := events.Event{At: time.Now(), Stage: t.Kind(), Visit: v.ID, Crawl: v.Crawl, Submitter: v.Submitter, URL: v.URL}
+	if v.URL != "" {
+		e.Host = weburl.Host(v.URL)
+	}
+	return e
+}
+
+// others records what happened to further pages.
+func (l *Line) others(res tasks.Result) {
+	for _, v := range res.Admitted {
+		l.events.Record(events.Event{
+			At: time.Now(), What: events.Admitted, Stage: tasks.KindAdmit, Crawl: v.Crawl, Submitter: v.Submitter, URL: v.URL, Host: weburl.Host(v.URL),
+		})
+	}
+	for _, c := range res.Closed {
+		v := c.Visit
+		l.events.Record(events.Event{
+			At: time.Now(), What: events.Ended, Stage: tasks.KindAdmit, Visit: v.ID, Crawl: v.Crawl, Submitter: v.Submitter, URL: v.URL, Host: weburl.Host(v.URL),
+			Reason: string(c.Reason),
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package tasks
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Settings is what a crawl is told by its submitters; the last submission that names a setting wins. A submission carries
+// only what was named, as a JSON object with some of these fields, so that it leaves the rest as it was.
+type Settings struct {
+	Scope    Scope         `json:"scope"`
+	Include  string        `json:"include,omitempty"` // regular expression that links must match
+	Exclude  string        `json:"exclude,omitempty"` // regular expression that links must not match
+	MaxPages int64         `json:"max_pages"`
+	Delay    time.Duration `json:"delay"`    // least time between two starts at one host
+	PerHost  int           `json:"per_host"` // connections at once to one host
+	Head     HeadMode      `json:"head"`
+	NoIndex  bool          `json:"no_index,omitempty"` // pages do not become searchable
+	Recrawl  bool          `json:"recrawl,omitempty"`  // submitted pages that are stored already are visited again
+}
+
+// Scope says which links belong to a crawl.
+type Scope string
+
+// The scopes, each seen from the pages that were submitted.
+const (
+	ScopeHost   Scope = "host"   // the same scheme, name and port
+	ScopeDomain Scope = "domain" // the same registrable domain
+	ScopePrefix Scope = "prefix" // below the same folder
+	ScopeAny    Scope = "any"
+)
+
+// HeadMode says when the header is asked for before the body.
+type HeadMode string
+
+// The modes.
+const (
+	HeadAuto   HeadMode = "auto" // only where the URL's ending says that the body may be refused
+	HeadAlways HeadMode = "always"
+	HeadNever  HeadMode = "never"
+)
+
+// Defaults are the settings of a crawl of which nothing was said.
+func Defaults() Settings {
+	return Settings{Scope: ScopeHost, MaxPages: 10_000, Delay: time.Second, PerHost: 1, Head: HeadAuto}
+}
+
+// Merge returns s with what the JSON object named says instead.
+func (s Settings) Merge(named json.RawMessage) (Settings, error) {
+	if len(named) == 0 {
+		return s, nil
+	}
+	if err := json.Unmarshal(named, &s); err != nil {
+		return s, fmt.Errorf("settings: %w", err)
+	}
+	return s, s.Validate()
+}
+
+// Validate tells what is wrong with s, naming the flag.
+func (s Settings) Validate() error {
+	var errs []error
+	switch s.Scope {
+	case ScopeHost, ScopeDomain, ScopePrefix, ScopeAny:
+	default:
+		errs = append(errs, fmt.Errorf("--scope %q: want host, domain, prefix or any", s.Scope))
+	}
+	switch s.Head {
+	case HeadAuto, HeadAlways, HeadNever:
+	default:
+		errs = append(errs, fmt.Errorf("--head %q: want auto, always or never", s.Head))
+	}
+	if _, err := regexp.Compile(s.Include); err != nil {
+		errs = append(errs, fmt.Errorf("--include: %w", err))
+	}
+	if _, err := regexp.Compile(s.Exclude); err != nil {
+		errs = append(errs, fmt.Errorf("--exclude: %w", err))
+	}
+	if s.MaxPages < 1 {
+		errs = append(errs, fmt.Errorf("--max-pages %d: want at least 1", s.MaxPages))
+	}
+	if s.Delay < 0 {
+		errs = append(errs, fmt.Errorf("--delay %s: want 0 or more", s.Delay))
+	}
+	if s.PerHost < 1 {
+		errs = append(errs, fmt.Errorf("--per-host %d: want at least 1", s.PerHost))
+	}
+	return errors.Join(errs...)
+}
+
+// ParsePriority reads a priority as people write it: high, normal (or nothing) or low.
+func ParsePriority(s string) (int, error) {
+	switch s {
+	case "high":
+		return 1, nil
+	case "normal", "":
+		return 0, nil
+	case "low":
+		return -1, nil
+	}
+	return 0, fmt.Errorf("priority %q: want high, normal or low", s)
+}
