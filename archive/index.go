@@ -161,3 +161,13 @@ func digits(s string, n int) string {
 	}, []byte(s)))
 	return s[:min(n, len(s))]
 }
+
+// IndexLine returns the CDXJ line of the record at ref, with its line feed.
+func (s *Store) IndexLine(ref Ref) (string, error) {
+	rec, err := s.Read(ref)
+	if err != nil {
+		return "", err
+	}
+	defer rec.Body.Close()
+	return newEntry(rec.Header.Get, rec.HTTPHead).line(ref), nil
+}

@@ -123,3 +123,13 @@ func lastColons(s string) (i, j int) {
 	}
 	return -1, -1
 }
+
+// Map returns e as it stands in the feed.
+func (e Event) Map() map[string]any {
+	f := e.fields()
+	m := make(map[string]any, len(f)/2)
+	for i := 0; i+1 < len(f); i += 2 {
+		m[fmt.Sprint(f[i])] = f[i+1]
+	}
+	return m
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/events"
+	"example.org/trawl/frontier"
+	"example.org/trawl/pipeline"
+	"example.org/trawl/queue"
+	"example.org/trawl/scheduler"
+	"example.org/trawl/submit"
+	"example.org/trawl/tasks"
+)
+
+func workerCommand(a *app) *cobra.Command {
+	var stages []string
+	cmd := &cobra.Command{
+		Use:     "worker",
+		Short:   "Run stages from the queues",
+		Long:    "Run stages from the queues: all of them, or those named. Start as many workers as are needed; they share nothing but Redis, database and archive.",
+		Example: "  trawl worker\n  trawl worker --stages head,fetch",
+		Args:    submit.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			kinds, err := parseStages(stages)
+			if err != nil {
+				return &submit.UsageError{Err: err}
+			}
+			if a.cfg.Contact == "" {
+				a.log.Warn(errNoContact.Error())
+			}
+			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error { return a.runWorker(ctx, rdb, kinds) })
+		},
+	}
+	cmd.Flags().StringSliceVar(&stages, "stages", nil, "only these stages: "+strings.Join(stageNames(), ","))
+	return cmd
+}
+
+func stageNames() (names []string) {
+	for _, k := range tasks.Stages() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+func parseStages(names []string) ([]tasks.Kind, error) {
+	var out []tasks.Kind
+	for _, n := range names {
+		k := tasks.Kind(strings.TrimSpace(n))
+		if !slices.Contains(tasks.Stages(), k) {
+			return nil, fmt.Errorf("--stages %q: want some of %s", n, strings.Join(stageNames(), ","))
+		}
+		out = append(out, k)
+	}
+	return out, nil
+}
+
+func schedulerCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "scheduler",
+		Short: "Set the periodic work going: promotion, reconcile",
+		Long:  "Set the periodic work going. One is enough, more do no harm: a tick whose work is still under way adds nothing.",
+		Args:  submit.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error { return scheduler.Run(ctx, rdb, a.log) })
+		},
+	}
+}
+
+func migrateCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's tables up to date",
+		Args:  submit.Args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.openCatalog(cmd.Context())
+			if err != nil {
+				return err
+			}
+			path, _ := a.cfg.DatabasePath()
+			fmt.Fprintf(cmd.OutOrStdout(), "%s is up to date\n", path)
+			return c.Close()
+		},
+	}
+}
+
+// withRedis connects to REDIS_URL. A Redis that cannot be reached at the start is an error within seconds; one that goes away
+// later is waited for.
+func (a *app) withRedis(ctx context.Context, fn func(context.Context, redis.UniversalClient) error) error {
+	if a.cfg.RedisURL == "" {
+		return errNoRedis
+	}
+	probe, err := queue.OpenBriefly(ctx, a.cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	_ = probe.Close()
+	rdb, err := queue.Open(a.cfg.RedisURL)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(ctx, rdb), rdb.Close())
+}
+
+// runWorker runs the stages until ctx is done, and what belongs to having them: the event feed, the intake of submitted URLs
+// where admit runs, and the counts for those who can reach Redis alone.
+func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []tasks.Kind) error {
+	p, err := a.open(ctx, frontier.NewRedisGate(rdb), queue.NewWork(rdb))
+	if err != nil {
+		return err
+	}
+	feed := events.NewFeed(rdb, a.log)
+	line := p.line(feed, a.log)
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return queue.NewWorker(rdb, line, kinds, a.log).Run(gctx) })
+	if kinds == nil || slices.Contains(kinds, tasks.KindAdmit) {
+		in := events.NewIntake(rdb, a.admitNow(line, queue.NewClient(rdb)), a.log)
+		g.Go(func() error { in.Run(gctx); return nil })
+		g.Go(func() error { a.publish(gctx, rdb, p.catalog); return nil })
+	}
+	a.log.InfoContext(ctx, "worker started", "stages", kindsOf(kinds), "agent", a.userAgent())
+	err = g.Wait()
+	feed.Close()
+	a.log.InfoContext(context.WithoutCancel(ctx), "worker stopped")
+	return errors.Join(err, p.Close())
+}
+
+func kindsOf(kinds []tasks.Kind) []tasks.Kind {
+	if kinds == nil {
+		return tasks.Stages()
+	}
+	return kinds
+}
+
+// admitNow runs admit in the intake's own goroutine: an entry may be acknowledged only when the database has its URL.
+func (a *app) admitNow(line *pipeline.Line, client *queue.Client) func(context.Context, tasks.Admit) error {
+	return func(ctx context.Context, t tasks.Admit) error {
+		next, err := line.Run(ctx, t, 0)
+		if err != nil {
+			return err
+		}
+		return client.Enqueue(ctx, next...)
+	}
+}
+
+// publish writes the counts to Redis once a second.
+func (a *app) publish(ctx context.Context, rdb redis.UniversalClient, c *sqlite.Catalog) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		all, err := c.Status(ctx)
+		if err == nil {
+			err = submit.Publish(ctx, rdb, all, time.Now())
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "publish counts", "err", err)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+// Package dashboard is Trawl in a browser: overview, search and asynqmon behind one login, and the same answers as JSON.
+// Everything it needs is in the binary; what was crawled is only ever shown as text.
+package dashboard
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/events"
+	"example.org/trawl/status"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+//go:embed static
+var static embed.FS
+
+// Catalog is what the pages ask of the database.
+type Catalog interface {
+	status.Catalog
+	Search(ctx context.Context, q catalog.Query) (catalog.Found, error)
+	// Check tells whether the database can be written.
+	Check(ctx context.Context) error
+}
+
+// Options are what the dashboard is made of.
+type Options struct {
+	Catalog Catalog
+	Redis   redis.UniversalClient
+	// RedisConn is the plain connection that asynqmon wants.
+	RedisConn asynq.RedisConnOpt
+	Login     Login
+	Log       *slog.Logger
+}
+
+// Server answers HTTP. Close it.
+type Server struct {
+	o       Options
+	pages   *template.Template
+	mon     *asynqmon.HTTPHandler
+	handler http.Handler
+}
+
+// New returns a server.
+func New(o Options) (*Server, error) {
+	s := &Server{o: o}
+	var err error
+	if s.pages, err = template.New("").Funcs(functions).ParseFS(templates, "templates/*.html"); err != nil {
+		return nil, err
+	}
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, err
+	}
+	s.mon = asynqmon.New(asynqmon.Options{
+		RootPath: "/asynqmon", RedisConnOpt: o.RedisConn, ReadOnly: true, PayloadFormatter: asynqmon.PayloadFormatterFunc(showPayload),
+	})
+	inner := http.NewServeMux()
+	inner.HandleFunc("GET /{$}", s.overview)
+	inner.HandleFunc("GET /search", s.search)
+	inner.HandleFunc("GET /api/status", s.apiStatus)
+	inner.HandleFunc("GET /api/search", s.apiSearch)
+	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
+	inner.Handle("/asynqmon/", monitor(s.mon))
+	inner.Handle("GET /asynqmon", http.RedirectHandler("/asynqmon/", http.StatusMovedPermanently))
+
+	outer := http.NewServeMux()
+	outer.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	outer.HandleFunc("GET /readyz", s.ready)
+	outer.Handle("/", guard(o.Login, http.NewCrossOriginProtection().Handler(inner)))
+	s.handler = headers(outer)
+	return s, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Close lets go of what asynqmon holds.
+func (s *Server) Close() error { return s.mon.Close() }
+
+// readyTime is how long the parts may take to answer /readyz.
+const readyTime = 3 * time.Second
+
+// ready answers 200 when database and Redis answer, else 503 with what does not.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+	defer cancel()
+	for what, check := range map[string]func(context.Context) error{
+		"database": s.o.Catalog.Check,
+		"redis":    func(ctx context.Context) error { return s.o.Redis.Ping(ctx).Err() },
+	} {
+		if err := check(ctx); err != nil {
+			s.o.Log.WarnContext(ctx, "not ready", "part", what, "err", err)
+			http.Error(w, what+" does not answer", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
+
+// frame is what every page has.
+type frame struct {
+	Title string
+	Nav   string
+	At    time.Time
+}
+
+type overviewPage struct {
+	frame
+	status.Status
+	Sentence string
+	Backlog  []share
+	Open     int64
+	Events   []events.Event
+}
+
+// recentEvents is how many events the overview lists.
+const recentEvents = 25
+
+func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
+	st, err := status.Collect(r.Context(), s.o.Catalog, s.o.Redis)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	recent, err := events.Last(r.Context(), s.o.Redis, 8*recentEvents)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Sentence: sentence(st), Events: newest(recent)}
+	p.Backlog, p.Open = shares(st)
+	s.render(w, r, "overview.html", p)
+}
+
+// newest are the events to show: the last first, without the starts, which say little.
+func newest(all []events.Event) (out []events.Event) {
+	for i := len(all) - 1; i >= 0 && len(out) < recentEvents; i-- {
+		if all[i].What != events.Started {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+type searchPage struct {
+	frame
+	Query catalog.Query
+	Found catalog.Found
+	Error string
+	Prev  int
+	Next  int
+}
+
+// hitsAPage is how many results a page shows.
+const hitsAPage = 20
+
+func (s *Server) search(w http.ResponseWriter, r *http.Request) {
+	q := query(r)
+	p := searchPage{frame: frame{Title: "Search", Nav: "search", At: time.Now()}, Query: q, Prev: -1, Next: -1}
+	found, err := s.o.Catalog.Search(r.Context(), q)
+	if err != nil {
+		s.o.Log.WarnContext(r.Context(), "search", "err", err)
+		p.Error = "This search could not be made. Try plain words."
+	}
+	p.Found = found
+	if q.From > 0 {
+		p.Prev = max(q.From-q.Limit, 0)
+	}
+	if int64(q.From+q.Limit) < found.Total {
+		p.Next = q.From + q.Limit
+	}
+	s.render(w, r, "search.html", p)
+}
+
+func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
+	st, err := status.Collect(r.Context(), s.o.Catalog, s.o.Redis)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.json(w, r, st)
+}
+
+func (s *Server) apiSearch(w http.ResponseWriter, r *http.Request) {
+	found, err := s.o.Catalog.Search(r.Context(), query(r))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.json(w, r, found)
+}
+
+func (s *Server) json(w http.ResponseWriter, r *http.Request, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.o.Log.DebugContext(r.Context(), "answer", "err", err)
+	}
+}
+
+// fail answers with what went wrong in general; the particulars, which may name what is nobody's business, go to the log.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	s.o.Log.ErrorContext(r.Context(), "page", "path", r.URL.Path, "err", err)
+	http.Error(w, "The database or Redis does not answer; the log says more.", http.StatusServiceUnavailable)
+}
+
+func (s *Server) render(w http.ResponseWriter, r *http.Request, name string, data any) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if err := s.pages.ExecuteTemplate(w, name, data); err != nil {
+		s.o.Log.ErrorContext(r.Context(), "render", "page", name, "err", err)
+	}
+}

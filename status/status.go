@@ -1,0 +1,223 @@
+// Package status gathers what the catalog, the queues and the event feed know into one answer, which the terminal, JSON and the
+// dashboard show alike.
+package status
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/events"
+	"example.org/trawl/tasks"
+)
+
+// Status is what is going on.
+type Status struct {
+	Crawls   []Crawl          `json:"crawls"`
+	Backlog  map[string]int64 `json:"backlog"` // pages that are not closed, by what they wait for
+	IndexLag int64            `json:"index_lag"`
+	Stages   []Stage          `json:"stages"`
+}
+
+// Crawl is a crawl in numbers of pages.
+type Crawl struct {
+	Name     string `json:"name"`
+	Admitted int64  `json:"admitted"`
+	catalog.Counts
+	ETA     float64          `json:"eta_s"` // seconds; 0 when there is nothing to do, -1 when it cannot be told
+	Reasons map[string]int64 `json:"reasons,omitempty"`
+}
+
+// Stage is a stage in numbers of tasks. Rates and times are of the last seconds.
+type Stage struct {
+	Stage    tasks.Kind `json:"stage"`
+	Pending  int        `json:"pending"`
+	Active   int        `json:"active"`
+	Sched    int        `json:"scheduled"`
+	Retry    int        `json:"retry"`
+	DonePerS float64    `json:"done_per_s"`
+	ErrPerS  float64    `json:"errors_per_s"`
+	P50      float64    `json:"p50_ms"`
+	P95      float64    `json:"p95_ms"`
+	Workers  int        `json:"workers"` // processes that serve it
+}
+
+// Catalog is what is asked of the database.
+type Catalog interface {
+	Status(ctx context.Context) ([]catalog.Tally, error)
+	Backlog(ctx context.Context, now time.Time) (catalog.Backlog, error)
+	IndexLag(ctx context.Context) (int64, error)
+}
+
+// rateWindow is the time over which rates are taken, and rateEvents the most events that are read for it.
+const (
+	rateWindow = 10 * time.Second
+	rateEvents = 5000
+)
+
+// Collect gathers the status. Without Redis (nil) it has what the database knows.
+func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status, error) {
+	s := Status{Crawls: []Crawl{}, Backlog: map[string]int64{}, Stages: []Stage{}}
+	all, err := c.Status(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.IndexLag, err = c.IndexLag(ctx); err != nil {
+		return s, err
+	}
+	if rdb != nil {
+		if s.Stages, err = stages(ctx, rdb); err != nil {
+			return s, err
+		}
+	}
+	var queued, open int64
+	for _, t := range all {
+		queued += t.Queued
+		open += t.Open()
+		s.Crawls = append(s.Crawls, Crawl{Name: t.Crawl, Admitted: t.Admitted(), Counts: t.Counts, Reasons: t.Reasons})
+	}
+	b, err := c.Backlog(ctx, time.Now())
+	if err != nil {
+		return s, err
+	}
+	s.backlog(b, queued, open)
+	s.eta()
+	return s, nil
+}
+
+// Reasons are the reasons of the backlog, in the order in which they are shown.
+func Reasons() []string {
+	return []string{"ready", "polite", "backoff", "dns", "robots", "retry", "budget", "paused", "backpressure", "revisit"}
+}
+
+// backlog splits the open pages by reason. The queues are read a moment after the database, so what does not add up by then is
+// counted as ready: the sum is always waiting + queued.
+func (s *Status) backlog(b catalog.Backlog, queued, open int64) {
+	for _, r := range Reasons() {
+		s.Backlog[r] = 0
+	}
+	left := open
+	take := func(reason string, n int64) {
+		n = max(min(n, left), 0)
+		s.Backlog[reason] += n
+		left -= n
+	}
+	take("robots", b.Robots)
+	take("backoff", b.Backoff)
+	take("polite", b.Polite)
+	take("backpressure", b.Room)
+	take("revisit", b.Later)
+	var scheduled, retry int64
+	for _, st := range s.Stages {
+		if st.Stage == tasks.KindAdmit || st.Stage == tasks.KindIndex {
+			continue
+		}
+		scheduled += int64(st.Sched)
+		retry += int64(st.Retry)
+	}
+	take("retry", min(retry, queued))
+	take("polite", min(scheduled, queued))
+	take("ready", left)
+}
+
+// eta is a first estimate: what is left at the rate of the last seconds.
+func (s *Status) eta() {
+	rate := 0.0
+	for _, st := range s.Stages {
+		if st.Stage == tasks.KindStore {
+			rate = st.DonePerS
+		}
+	}
+	var open int64
+	for _, c := range s.Crawls {
+		open += c.Open()
+	}
+	for i, c := range s.Crawls {
+		switch {
+		case c.Open() == 0:
+		case rate == 0:
+			s.Crawls[i].ETA = -1
+		default:
+			s.Crawls[i].ETA = float64(open) / rate
+		}
+	}
+}
+
+func stages(ctx context.Context, rdb redis.UniversalClient) ([]Stage, error) {
+	inspector := asynq.NewInspectorFromRedisClient(rdb)
+	servers, err := inspector.Servers()
+	if err != nil {
+		return nil, fmt.Errorf("queues: %w", err)
+	}
+	recent, err := events.Last(ctx, rdb, rateEvents)
+	if err != nil {
+		return nil, err
+	}
+	var out []Stage
+	for _, k := range tasks.Stages() {
+		st := Stage{Stage: k, Workers: serving(servers, tasks.SpecOf(k).Queue)}
+		q, err := inspector.GetQueueInfo(tasks.SpecOf(k).Queue)
+		switch {
+		case errors.Is(err, asynq.ErrQueueNotFound):
+		case err != nil:
+			return nil, fmt.Errorf("queue %s: %w", k, err)
+		default:
+			st.Pending, st.Active, st.Sched, st.Retry = q.Pending, q.Active, q.Scheduled, q.Retry
+		}
+		st.rates(recent, time.Now())
+		out = append(out, st)
+	}
+	return out, nil
+}
+
+func serving(servers []*asynq.ServerInfo, queue string) int {
+	seen := map[string]bool{}
+	for _, s := range servers {
+		if _, ok := s.Queues[queue]; ok {
+			seen[fmt.Sprintf("%s %d", s.Host, s.PID)] = true
+		}
+	}
+	return len(seen)
+}
+
+// rates takes rates and times from the newest events.
+func (st *Stage) rates(recent []events.Event, now time.Time) {
+	since := now.Add(-rateWindow)
+	if len(recent) == rateEvents && recent[0].At.After(since) {
+		since = recent[0].At // the feed reaches back less far
+	}
+	span := now.Sub(since).Seconds()
+	var took []float64
+	errs := 0
+	for _, e := range recent {
+		if e.Stage != st.Stage || e.At.Before(since) {
+			continue
+		}
+		switch e.What {
+		case events.Done, events.Ended:
+			took = append(took, float64(e.Took.Microseconds())/1000)
+		case events.Failed, events.Retrying:
+			errs++
+		}
+	}
+	if span <= 0 {
+		return
+	}
+	st.DonePerS, st.ErrPerS = float64(len(took))/span, float64(errs)/span
+	slices.SortFunc(took, cmp.Compare)
+	st.P50, st.P95 = quantile(took, 0.5), quantile(took, 0.95)
+}
+
+func quantile(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}

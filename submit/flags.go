@@ -1,0 +1,152 @@
+// Package submit is how URLs are submitted: the flags that crawl and enqueue share, and the enqueue command itself.
+package submit
+
+import (
+	"encoding/json"
+	"fmt"
+	"os/user"
+	"regexp"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"example.org/trawl/tasks"
+)
+
+// Flags are the flags that crawl and enqueue share.
+type Flags struct {
+	Crawl     string
+	Submitter string
+	Depth     int
+	priority  string
+	scope     string
+	include   string
+	exclude   string
+	maxPages  int64
+	delay     string
+	perHost   int
+	head      string
+	index     string
+
+	set *pflag.FlagSet
+}
+
+// NewFlags adds the shared flags to set. Depth is the command's own default.
+func NewFlags(set *pflag.FlagSet, depth int) *Flags {
+	d := tasks.Defaults()
+	f := &Flags{set: set}
+	set.StringVar(&f.Crawl, "crawl", "default", "name of the crawl")
+	set.StringVar(&f.Submitter, "submitter", loginName(), "who asks for the URLs")
+	set.IntVar(&f.Depth, "depth", depth, "how many links to follow from the URLs; -1 for no limit")
+	set.StringVar(&f.scope, "scope", string(d.Scope), "which links belong to the crawl: host, domain, prefix or any")
+	set.StringVar(&f.include, "include", "", "regular expression that links must match")
+	set.StringVar(&f.exclude, "exclude", "", "regular expression that links must not match")
+	set.Int64Var(&f.maxPages, "max-pages", d.MaxPages, "most pages of the crawl")
+	set.StringVar(&f.delay, "delay", d.Delay.String(), "least time between two starts at one host; 0 for none")
+	set.IntVar(&f.perHost, "per-host", 0, "connections at once to one host (1 unless the delay is 0, then 16)")
+	set.StringVar(&f.head, "head", string(d.Head), "ask for the header before the body: auto, always or never")
+	set.StringVar(&f.priority, "priority", "normal", "high, normal or low")
+	set.StringVar(&f.index, "index", "on", "make the pages searchable: on or off")
+	return f
+}
+
+func loginName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "unknown"
+}
+
+// perHostWithoutDelay is how many connections one host gets when there is no delay to keep.
+const perHostWithoutDelay = 16
+
+var nameRE = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,63}$`)
+
+// Admit returns the task that submits urls with what the flags say. Settings that were not named stay as the crawl has them.
+func (f *Flags) Admit(urls []string) (tasks.Admit, error) {
+	t := tasks.Admit{Batch: tasks.NewID(), Crawl: f.Crawl, Submitter: f.Submitter, Origin: tasks.OriginSeed, Reach: f.Depth, URLs: urls}
+	if !nameRE.MatchString(f.Crawl) {
+		return t, fmt.Errorf("--crawl %q: want up to 64 letters, digits, dots, dashes or underscores", f.Crawl)
+	}
+	if f.Submitter == "" || len(f.Submitter) > 64 {
+		return t, fmt.Errorf("--submitter %q: want 1 to 64 characters", f.Submitter)
+	}
+	if f.Depth < tasks.NoLimit {
+		return t, fmt.Errorf("--depth %d: want 0 or more, or -1 for no limit", f.Depth)
+	}
+	var err error
+	if t.Priority, err = tasks.ParsePriority(f.priority); err != nil {
+		return t, fmt.Errorf("--%w", err)
+	}
+	named, err := f.named()
+	if err != nil {
+		return t, err
+	}
+	if len(named) == 0 {
+		return t, nil
+	}
+	if t.Settings, err = json.Marshal(named); err != nil {
+		return t, err
+	}
+	_, err = tasks.Defaults().Merge(t.Settings)
+	return t, err
+}
+
+// named are the settings whose flags were given, by the names that tasks.Settings has in JSON.
+func (f *Flags) named() (map[string]any, error) {
+	out := map[string]any{}
+	for flag, set := range map[string]struct {
+		name  string
+		value any
+	}{
+		"scope": {"scope", f.scope}, "include": {"include", f.include}, "exclude": {"exclude", f.exclude},
+		"max-pages": {"max_pages", f.maxPages}, "head": {"head", f.head}, "per-host": {"per_host", f.perHost},
+	} {
+		if f.set.Changed(flag) {
+			out[set.name] = set.value
+		}
+	}
+	if f.set.Changed("delay") {
+		d, err := parseDelay(f.delay)
+		if err != nil {
+			return nil, err
+		}
+		out["delay"] = d
+		if !f.set.Changed("per-host") {
+			out["per_host"] = 1
+			if d == 0 {
+				out["per_host"] = perHostWithoutDelay
+			}
+		}
+	}
+	if f.set.Changed("index") {
+		if f.index != "on" && f.index != "off" {
+			return nil, fmt.Errorf("--index %q: want on or off", f.index)
+		}
+		out["no_index"] = f.index == "off"
+	}
+	return out, nil
+}
+
+// parseDelay reads a duration; a bare number means seconds, for that is what robots.txt has.
+func parseDelay(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		if d, err = time.ParseDuration(s + "s"); err != nil {
+			return 0, fmt.Errorf("--delay %q: want a duration such as 500ms, 2s or 0", s)
+		}
+	}
+	return d, nil
+}
+
+// WithRecrawl adds to named settings that stored pages are to be visited again.
+func WithRecrawl(named json.RawMessage) (json.RawMessage, error) {
+	m := map[string]any{}
+	if len(named) > 0 {
+		if err := json.Unmarshal(named, &m); err != nil {
+			return nil, err
+		}
+	}
+	m["recrawl"] = true
+	return json.Marshal(m)
+}
