@@ -68,16 +68,17 @@ type Admission struct {
 	Submitter string
 	Origin    string
 	From      string // the URL that links to them
+	Lead      *Lead  // the page that links to them: it leads nowhere new once this is written
 	Now       time.Time
 	Pages     []Candidate
 }
 
 // Admitted says what became of an Admission.
 type Admitted struct {
-	New       []string // URLs that were not known
-	Hosts     []int64  // hosts of the new pages
-	Shallower []int64  // stored pages that turn out to be nearer, or to reach further: their links are to be admitted again
-	Over      int      // candidates that the crawl's MaxPages left out
+	New   []string // URLs that were not known
+	Hosts []int64  // hosts of the new pages
+	Leads []Lead   // closed pages that turn out to be nearer, or to reach further: where they lead is to be admitted again
+	Over  int      // candidates that the crawl's MaxPages left out
 }
 
 // Window bounds one promotion.
@@ -154,7 +155,17 @@ type Storing struct {
 	WARC         WARC
 	Text         string
 	Links        []string
+	Follow       bool // the links may be followed
 	Searchable   bool
+}
+
+// Lead is a closed page whose links, or whose redirect, are still to be admitted.
+type Lead struct {
+	Page      int64
+	Crawl     string
+	Submitter string
+	URL       string
+	Depth     int
 }
 
 // Closing is a page that a visit ends or fails.
@@ -165,6 +176,7 @@ type Closing struct {
 	Reason   string
 	Status   int
 	FinalURL string
+	Follow   bool // FinalURL is a page of its own
 	Now      time.Time
 	// Of a failure.
 	Stage    string

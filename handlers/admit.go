@@ -15,23 +15,23 @@ import (
 	"example.org/trawl/weburl"
 )
 
-// linksAtOnce bounds the URLs of one admit task.
-const linksAtOnce = 500
-
 // Admit brings URLs to the frontier: canonical form, scope, traps and limits; then one write that passes over known pages.
 // New pages are promoted at once, so that a small crawl need not wait for the scheduler.
 func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error) {
+	lead, err := c.load(ctx, &t)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
+	}
 	crawl, err := c.crawlOf(ctx, t)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
 	}
 	pages := c.candidates(crawl, t)
-	if len(pages) == 0 {
-		return tasks.Done().With(tasks.Fact{Reason: "nothing new in scope"}), nil
+	if len(pages) == 0 && lead == nil {
+		return tasks.Done().With(tasks.Fact{Reason: "nothing new"}), nil
 	}
-	now := time.Now()
 	got, err := c.Catalog.Admit(ctx, catalog.Admission{
-		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Now: now, Pages: pages,
+		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Lead: lead, Now: time.Now(), Pages: pages,
 	})
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
@@ -43,6 +43,9 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 	for _, u := range got.New {
 		res.Admitted = append(res.Admitted, tasks.Visit{URL: u, Crawl: t.Crawl, Submitter: t.Submitter, Depth: t.Depth})
 	}
+	for _, l := range got.Leads {
+		res = res.And(expand(&l)...)
+	}
 	if len(got.Hosts) > 0 {
 		more, err := c.promote(ctx, got.Hosts)
 		if err != nil { // the pages are safe in the frontier: the scheduler promotes them
@@ -50,7 +53,36 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 		}
 		res.Next, res.Closed = append(res.Next, more.Next...), more.Closed
 	}
-	return c.readmit(ctx, res, got.Shallower)
+	return res, nil
+}
+
+// load fills t with where its page leads, at the depth that the page has by now: to its links, or to another host. What a seed
+// redirects to is a seed too: otherwise a crawl of http://example.org would end at its redirect to https.
+func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, error) {
+	if t.Page == 0 {
+		return nil, nil
+	}
+	p, err := c.Catalog.PageByID(ctx, t.Page)
+	if err != nil {
+		return nil, err
+	}
+	t.From, t.Origin, t.URLs = p.URL, tasks.OriginLink, p.Links
+	t.Depth, t.Reach = p.Depth+1, oneLess(p.Reach)
+	if p.Reason == string(tasks.Redirected) {
+		t.Origin, t.URLs = tasks.OriginRedirect, []string{p.FinalURL}
+		if p.Depth == 0 {
+			t.Origin, t.Depth, t.Reach = tasks.OriginSeed, 0, p.Reach
+		}
+	}
+	return &catalog.Lead{Page: p.ID, Depth: p.Depth}, nil
+}
+
+// expand is the task that admits where a page leads; none for none. Its ID names page and depth, so that it is not there twice.
+func expand(l *catalog.Lead) []tasks.Task {
+	if l == nil {
+		return nil
+	}
+	return []tasks.Task{tasks.Admit{Batch: fmt.Sprintf("page-%d-%d", l.Page, l.Depth), Crawl: l.Crawl, Submitter: l.Submitter, Page: l.Page, From: l.URL}}
 }
 
 func admitted(asked int, got catalog.Admitted) string {
@@ -144,35 +176,12 @@ func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 	return out
 }
 
-// readmit admits the links of stored pages again that turned out to be nearer to a seed than was thought.
-func (c *Crawler) readmit(ctx context.Context, res tasks.Result, pages []int64) (tasks.Result, error) {
-	for _, id := range pages {
-		p, err := c.Catalog.PageByID(ctx, id)
-		if err != nil {
-			return res, fmt.Errorf("links of page %d: %w", id, err)
-		}
-		res = res.And(c.linkTasks(tasks.Visit{URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach}, p.Links)...)
+// oneLess is the reach of a page's links.
+func oneLess(reach int) int {
+	if reach == tasks.NoLimit {
+		return reach
 	}
-	return res, nil
-}
-
-// linkTasks are the admit tasks for the links of a page.
-func (c *Crawler) linkTasks(from tasks.Visit, links []string) []tasks.Task {
-	if from.Reach == 0 {
-		return nil
-	}
-	reach := from.Reach
-	if reach != tasks.NoLimit {
-		reach--
-	}
-	var out []tasks.Task
-	for part := range slices.Chunk(links, linksAtOnce) {
-		out = append(out, tasks.Admit{
-			Batch: tasks.NewID(), Crawl: from.Crawl, Submitter: from.Submitter, Origin: tasks.OriginLink, From: from.URL,
-			Depth: from.Depth + 1, Reach: reach, URLs: part,
-		})
-	}
-	return out
+	return max(reach-1, 0)
 }
 
 // crawl is a crawl as the stages use it.

@@ -34,10 +34,11 @@ type Frontier interface {
 	Promote(ctx context.Context, w catalog.Window) ([]catalog.Batch, error)
 }
 
-// Pages is what is known of pages. The writes return catalog.ErrFenced when the visit no longer owns its page.
+// Pages is what is known of pages. The writes return what is to be admitted next, nil for nothing, and catalog.ErrFenced when
+// the visit no longer owns its page; done twice, they return the same twice.
 type Pages interface {
-	Store(ctx context.Context, s catalog.Storing) error
-	CloseVisit(ctx context.Context, c catalog.Closing) error
+	Store(ctx context.Context, s catalog.Storing) (*catalog.Lead, error)
+	CloseVisit(ctx context.Context, c catalog.Closing) (*catalog.Lead, error)
 	// PageByID returns the page with its links.
 	PageByID(ctx context.Context, id int64) (catalog.Page, error)
 	// Recrawl makes all closed pages of a crawl due.
@@ -57,6 +58,8 @@ type Leases interface {
 	Leases(ctx context.Context, before time.Time, limit int) ([]catalog.Lease, error)
 	Extend(ctx context.Context, l []catalog.Lease, until time.Time) error
 	Requeue(ctx context.Context, l []catalog.Lease, now time.Time) (int, error)
+	// Leads are the closed pages whose links still wait to be admitted, the longest first.
+	Leads(ctx context.Context, before time.Time, limit int) ([]catalog.Lead, error)
 }
 
 // Index makes pages searchable.

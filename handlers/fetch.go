@@ -254,7 +254,7 @@ func (c *Crawler) redirect(ctx context.Context, t tasks.Fetch, a *answer, at tim
 		}
 		return tasks.Then(tasks.Resolve{Leg: leg}).With(fact), nil
 	case !sameHost:
-		return c.elsewhere(t.Visit, target).With(fact), nil
+		return tasks.End(tasks.Redirected).With(fact), nil // End admits the target
 	case !t.Visit.Robots:
 		if ok, err := c.allowedHere(ctx, target); err != nil || !ok {
 			return tasks.End(tasks.Robots).With(fact), err
@@ -264,21 +264,6 @@ func (c *Crawler) redirect(ctx context.Context, t tasks.Fetch, a *answer, at tim
 		return tasks.Result{}, err
 	}
 	return tasks.Then(tasks.Fetch{Leg: leg}).With(fact), nil
-}
-
-// elsewhere ends a visit whose page has moved to another host. What a seed leads to is a seed too: otherwise a crawl of
-// http://example.org would end at its redirect to https.
-func (c *Crawler) elsewhere(v tasks.Visit, target string) tasks.Result {
-	t := tasks.Admit{Batch: tasks.NewID(), Crawl: v.Crawl, Submitter: v.Submitter, Origin: tasks.OriginRedirect, From: v.URL, Depth: v.Depth + 1, Reach: v.Reach, URLs: []string{target}}
-	switch {
-	case v.Depth == 0:
-		t.Origin, t.Depth = tasks.OriginSeed, 0
-	case v.Reach == 0:
-		return tasks.End(tasks.Redirected)
-	case v.Reach != tasks.NoLimit:
-		t.Reach--
-	}
-	return tasks.End(tasks.Redirected).And(t)
 }
 
 func (c *Crawler) archiveRedirect(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) error {

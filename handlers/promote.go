@@ -138,10 +138,8 @@ func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []ta
 			closed = append(closed, tasks.Closed{Visit: v, Reason: tasks.Robots})
 		}
 		g.Go(func() error {
-			if err := c.Catalog.CloseVisit(gctx, cl); err != nil && !errors.Is(err, catalog.ErrFenced) {
-				return err
-			}
-			return nil
+			_, err := c.Catalog.CloseVisit(gctx, cl)
+			return settled(err)
 		})
 	}
 	return allowed, closed, g.Wait()

@@ -12,6 +12,9 @@ import (
 // leasesAtOnce bounds the visits that are asked after in one go.
 const leasesAtOnce = 1000
 
+// leadPatience is how long a page's links may wait to be admitted before it is looked into.
+const leadPatience = time.Minute
+
 // Reconcile puts back into the frontier what the queue has lost. In the usual case it looks at the visits whose lease ran out.
 // When the queue is not the one that the window was handed out to, because Redis lost its data or the crawl was moved, it looks
 // at all of them.
@@ -36,13 +39,27 @@ func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Resul
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
 	}
-	if epoch != known && c.settled(epoch, now) {
-		c.Log.InfoContext(ctx, "the queue is not the one it was: every visit was looked at", "put_back", lost)
+	if lost > 0 {
+		c.Log.InfoContext(ctx, "visits that the queue had lost wait again", "visits", lost)
+	}
+	if epoch != known && c.lookedAt(epoch, now) {
 		if err := c.Catalog.SetMeta(ctx, "epoch", epoch); err != nil {
 			return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
 		}
 	}
 	res := tasks.Done().With(tasks.Fact{Reason: fmt.Sprintf("%d visits put back", lost)})
+	// Whose links have waited for long may have lost the task that was to admit them; one that is still there is not doubled.
+	waited := now.Add(-leadPatience)
+	if epoch != known {
+		waited = now.Add(-c.Work.Handover())
+	}
+	leads, err := c.Catalog.Leads(ctx, waited, leasesAtOnce)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	for _, l := range leads {
+		res = res.And(expand(&l)...)
+	}
 	lag, err := c.Catalog.IndexLag(ctx)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
@@ -53,8 +70,8 @@ func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Resul
 	return res, nil
 }
 
-// settled tells whether the epoch has been there for so long that every visit from before it has been looked at.
-func (c *Crawler) settled(epoch string, now time.Time) bool {
+// lookedAt tells whether the epoch has been there for so long that every visit from before it has been looked at.
+func (c *Crawler) lookedAt(epoch string, now time.Time) bool {
 	first, ok := c.epochs.get(epoch)
 	if !ok {
 		first = now

@@ -17,9 +17,10 @@ func (c *Crawler) End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f
 	if v.Robots {
 		return c.noRobots(ctx, v, reason)
 	}
-	return tasks.Done(), closed(c.Catalog.CloseVisit(ctx, catalog.Closing{
-		Page: v.Page, Visit: v.ID, State: catalog.Ended, Reason: string(reason), Status: f.Status, FinalURL: f.URL, Now: time.Now(),
-	}))
+	lead, err := c.Catalog.CloseVisit(ctx, catalog.Closing{
+		Page: v.Page, Visit: v.ID, State: catalog.Ended, Reason: string(reason), Status: f.Status, FinalURL: f.URL, Follow: reason == tasks.Redirected, Now: time.Now(),
+	})
+	return tasks.Then(expand(lead)...), settled(err)
 }
 
 // Fail implements pipeline.Settler.
@@ -28,14 +29,15 @@ func (c *Crawler) Fail(ctx context.Context, v tasks.Visit, f pipeline.Failure) (
 	if v.Robots {
 		return c.robotsDown(ctx, v)
 	}
-	return tasks.Done(), closed(c.Catalog.CloseVisit(ctx, catalog.Closing{
+	_, err := c.Catalog.CloseVisit(ctx, catalog.Closing{
 		Page: v.Page, Visit: v.ID, State: catalog.Failed, Reason: string(f.Kind), Now: time.Now(),
 		Stage: string(f.Stage), Attempts: f.Attempts, Err: f.Err.Error(),
-	}))
+	})
+	return tasks.Done(), settled(err)
 }
 
-// closed takes a visit that lost its page for settled: it has nothing more to say.
-func closed(err error) error {
+// settled takes a visit that lost its page for closed: it has nothing more to say.
+func settled(err error) error {
 	if errors.Is(err, catalog.ErrFenced) {
 		return nil
 	}

@@ -28,40 +28,36 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 		Page: t.Visit.Page, Visit: t.Visit.ID, Unchanged: t.Unchanged, Status: t.Status, FinalURL: t.FinalURL, Size: t.Size, Digest: t.Digest, Payload: t.Payload,
 		Truncated: t.Truncated, ETag: t.ETag, LastModified: t.Modified, FetchedAt: t.At, WARC: catalog.WARC(t.WARC),
 	}
-	follow := false
 	if !t.Unchanged {
-		var err error
-		if follow, err = c.read(ctx, t, &s); err != nil {
+		if err := c.read(ctx, t, &s); err != nil {
 			return tasks.Result{}, fmt.Errorf("store %s: %w", t.Visit.URL, err)
 		}
 	}
 	fact := tasks.Fact{Bytes: t.Size, Status: t.Status, Digest: t.Digest, WARC: t.WARC}
-	switch err := c.Catalog.Store(ctx, s); {
+	lead, err := c.Catalog.Store(ctx, s)
+	switch {
 	case errors.Is(err, catalog.ErrFenced):
 		fact.Reason = "superseded by another visit"
 		return tasks.Done().With(fact), nil
 	case err != nil:
 		return tasks.Result{}, fmt.Errorf("store %s: %w", t.Visit.URL, err)
 	}
-	res := tasks.Done().With(fact)
-	if follow {
-		res = res.And(c.linkTasks(t.Visit, s.Links)...)
-	}
+	res := tasks.Then(expand(lead)...).With(fact)
 	if s.Searchable {
 		c.announce(&res)
 	}
 	return res, nil
 }
 
-// read fills s with what the body says. Follow tells whether its links may be followed.
-func (c *Crawler) read(ctx context.Context, t tasks.Store, s *catalog.Storing) (follow bool, err error) {
+// read fills s with what the body says.
+func (c *Crawler) read(ctx context.Context, t tasks.Store, s *catalog.Storing) error {
 	crawl, err := c.crawl(ctx, t.Visit.Crawl)
 	if err != nil {
-		return false, err
+		return err
 	}
 	body, err := c.body(t)
 	if err != nil {
-		return false, err
+		return err
 	}
 	s.MIME = extract.MIME(body, t.ContentType)
 	doc, err := c.document(body, t, s.MIME)
@@ -75,8 +71,9 @@ func (c *Crawler) read(ctx context.Context, t tasks.Store, s *catalog.Storing) (
 			s.Links = append(s.Links, l.URL)
 		}
 	}
+	s.Follow = !nofollow && !doc.NoFollow && len(s.Links) > 0
 	s.Searchable = !noindex && !doc.NoIndex && !crawl.settings.NoIndex
-	return !nofollow && !doc.NoFollow, nil
+	return nil
 }
 
 func (c *Crawler) document(body []byte, t tasks.Store, mediaType string) (extract.Document, error) {

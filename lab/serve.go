@@ -18,10 +18,10 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	h := w.host(name)
 	switch {
+	case strings.HasPrefix(r.URL.Path, "/_"): // under any name: whoever asks for these need not ask the lab's resolver
+		w.own(rw, r)
 	case h == nil:
 		write(rw, r, http.StatusMisdirectedRequest, "text/plain", []byte("not a host of the lab\n"))
-	case strings.HasPrefix(r.URL.Path, "/_"):
-		w.own(rw, r)
 	case w.noLog:
 		h.handler.ServeHTTP(rw, r)
 	default:

@@ -158,18 +158,20 @@ func (l Leg) Again(slot time.Time) Leg {
 	return l
 }
 
-// Admit brings URLs to the frontier: what somebody submitted, or the links of one page.
+// Admit brings URLs to the frontier: what somebody submitted, or, when Page is set, the links of that page. Those do not travel:
+// they are in the catalog, and so is the note that they have yet to be admitted, which no loss of the queue can undo.
 type Admit struct {
 	Batch     string          `json:"id"`
 	Crawl     string          `json:"crawl"`
 	Submitter string          `json:"sub,omitempty"`
-	Origin    Origin          `json:"origin"`
-	From      string          `json:"from,omitempty"` // the page that links here
+	Origin    Origin          `json:"origin,omitempty"`
+	Page      int64           `json:"page,omitempty"` // row of the page whose links are to be admitted
+	From      string          `json:"from,omitempty"` // its URL
 	Depth     int             `json:"depth,omitempty"`
 	Reach     int             `json:"reach"`
 	Priority  int             `json:"prio,omitempty"`
 	Settings  json.RawMessage `json:"set,omitempty"` // of a submission: the Settings that its submitter named, and no others
-	URLs      []string        `json:"urls"`
+	URLs      []string        `json:"urls,omitempty"`
 }
 
 // Origin says how a URL came to be known.

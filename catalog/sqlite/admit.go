@@ -82,7 +82,10 @@ func (c *Catalog) Admit(ctx context.Context, a catalog.Admission) (catalog.Admit
 				out.Hosts = append(out.Hosts, h)
 			}
 		}
-		return nil
+		if l := a.Lead; l != nil { // not if it was found nearer meanwhile: then these were too far
+			_, err = t.exec(`UPDATE pages SET expand=0 WHERE id=? AND depth=?`, l.Page, l.Depth)
+		}
+		return err
 	})
 	return out, err
 }
@@ -112,15 +115,19 @@ func (t *tx) room(crawl int64) (int64, error) {
 }
 
 // nearer notes that a known page was found closer to a seed, or with more links allowed from it. The depth of a page is thereby
-// the least there is, whatever order the crawl took; links of a page that was read already have to be admitted again.
+// the least there is, whatever order the crawl took; where a page leads that was visited already has to be admitted again.
 func (t *tx) nearer(out *catalog.Admitted, a catalog.Admission, p catalog.Candidate, key []byte) error {
-	var id int64
-	var state int
-	found, err := t.row(`UPDATE pages SET depth=min(depth, ?), reach=max(reach, ?), priority=max(priority, ?), via=CASE WHEN depth>? THEN ? ELSE via END
-		WHERE crawl_id=? AND key=? AND (depth>? OR reach<? OR (state=0 AND priority<?)) RETURNING id, state`,
-		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority}, &id, &state)
-	if err == nil && found && state == stored {
-		out.Shallower = append(out.Shallower, id)
+	var o owner
+	found, err := t.row(`UPDATE pages SET depth=min(depth, ?), reach=max(reach, ?), priority=max(priority, ?), via=CASE WHEN depth>? THEN ? ELSE via END,
+			expand=CASE WHEN leads=1 AND state>1 THEN ? ELSE expand END
+		WHERE crawl_id=? AND key=? AND (depth>? OR reach<? OR (state=0 AND priority<?))`+owns,
+		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, a.Now.UnixMilli(), a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority}, o.into()...)
+	if err != nil || !found {
+		return err
+	}
+	l, err := t.leads(&o)
+	if l != nil {
+		out.Leads = append(out.Leads, *l)
 	}
 	return err
 }

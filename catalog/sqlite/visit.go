@@ -13,21 +13,45 @@ import (
 // owner is what a visit's write needs to know of its page.
 type owner struct {
 	crawl, host, submitter int64
+	expand                 bool
+	lead                   catalog.Lead
 }
 
-// Store writes what a visit found and closes the page as stored. ErrFenced: the page is no longer that visit's.
-func (c *Catalog) Store(ctx context.Context, s catalog.Storing) error {
+// owns are the columns of an owner.
+const owns = ` RETURNING crawl_id, host_id, submitter_id, expand > 0, id, url, depth`
+
+func (o *owner) into() []any {
+	return []any{&o.crawl, &o.host, &o.submitter, &o.expand, &o.lead.Page, &o.lead.URL, &o.lead.Depth}
+}
+
+// leads is what is to be admitted after the visit, if anything.
+func (t *tx) leads(o *owner) (l *catalog.Lead, err error) {
+	if !o.expand {
+		return nil, nil
+	}
+	if o.lead.Crawl, err = t.nameOf("crawls", o.crawl); err == nil {
+		o.lead.Submitter, err = t.nameOf("submitters", o.submitter)
+	}
+	return &o.lead, err
+}
+
+// again tells whether a visit that no longer owns its page is the one that closed it: a stage that runs twice says the same twice.
+func (t *tx) again(o *owner, page int64, visit string) (bool, error) {
+	return t.row(`SELECT crawl_id, host_id, submitter_id, expand > 0, id, url, depth FROM pages WHERE id=? AND visit=? AND state>1`, []any{page, visit}, o.into()...)
+}
+
+// Store writes what a visit found and closes the page as stored. It returns what is to be admitted next, if anything, also
+// when the visit had stored the page before. ErrFenced: the page is no longer that visit's.
+func (c *Catalog) Store(ctx context.Context, s catalog.Storing) (lead *catalog.Lead, err error) {
 	text, links := c.zstd.pack(s.Text), c.zstd.pack(strings.Join(s.Links, "\n"))
-	fenced := false
-	err := c.write.do(ctx, func(t *tx) (err error) {
-		var o owner
+	write := func(t *tx) (o owner, owned bool, err error) {
 		if s.Unchanged {
-			o, fenced, err = t.touch(s)
+			o, owned, err = t.touch(s)
 		} else {
-			o, fenced, err = t.store(c, s, text, links)
+			o, owned, err = t.store(c, s, text, links)
 		}
-		if err != nil || fenced {
-			return err
+		if err != nil || !owned {
+			return o, false, err
 		}
 		t.move(o.crawl, o.host, o.submitter, queued, stored, 1)
 		if !s.Unchanged {
@@ -36,15 +60,32 @@ func (c *Catalog) Store(ctx context.Context, s catalog.Storing) error {
 			}
 		}
 		_, err = t.exec(`DELETE FROM failures WHERE page_id=?`, s.Page)
+		return o, true, err
+	}
+	return c.closing(ctx, s.Page, s.Visit, write)
+}
+
+// closing runs a write that closes a page, and sorts out whose page it is.
+func (c *Catalog) closing(ctx context.Context, page int64, visit string, write func(*tx) (owner, bool, error)) (lead *catalog.Lead, err error) {
+	fenced := false
+	err = c.write.do(ctx, func(t *tx) error {
+		o, owned, err := write(t)
+		if err == nil && !owned {
+			owned, err = t.again(&o, page, visit)
+		}
+		if fenced = !owned; err != nil || fenced {
+			return err
+		}
+		lead, err = t.leads(&o)
 		return err
 	})
 	if err == nil && fenced {
 		err = catalog.ErrFenced
 	}
-	return err
+	return lead, err
 }
 
-func (t *tx) store(c *Catalog, s catalog.Storing, text, links []byte) (o owner, fenced bool, err error) {
+func (t *tx) store(c *Catalog, s catalog.Storing, text, links []byte) (o owner, owned bool, err error) {
 	segment, err := c.id(t, "segments", s.WARC.File)
 	if err != nil {
 		return o, false, err
@@ -56,27 +97,27 @@ func (t *tx) store(c *Catalog, s catalog.Storing, text, links []byte) (o owner, 
 		}
 	}
 	found, err := t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?, status=?, final_url=?, mime=?, charset=?, size=?, digest=?,
-			payload=?, truncated=?, title=?, description=?, lang=?, canonical=?, etag=?, last_modified=?, segment_id=?, warc_offset=?, warc_length=?, seq=?
-		WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
+			payload=?, truncated=?, title=?, description=?, lang=?, canonical=?, etag=?, last_modified=?, segment_id=?, warc_offset=?, warc_length=?, seq=?, leads=?, expand=CASE WHEN ? AND reach>0 THEN ? ELSE 0 END
+		WHERE id=? AND visit=? AND state=1`+owns,
 		[]any{
 			s.FetchedAt.UnixMilli(), s.Status, s.FinalURL, s.MIME, s.Charset, s.Size, s.Digest,
-			s.Payload, s.Truncated, s.Title, s.Description, s.Lang, s.Canonical, s.ETag, s.LastModified, segment, s.WARC.Offset, s.WARC.Length, seq,
+			s.Payload, s.Truncated, s.Title, s.Description, s.Lang, s.Canonical, s.ETag, s.LastModified, segment, s.WARC.Offset, s.WARC.Length, seq, s.Follow, s.Follow, s.FetchedAt.UnixMilli(),
 			s.Page, s.Visit,
-		}, &o.crawl, &o.host, &o.submitter)
+		}, o.into()...)
 	if err != nil || !found {
-		return o, !found, err
+		return o, false, err
 	}
 	_, err = t.exec(`INSERT INTO contents (page_id, text, links) VALUES (?,?,?) ON CONFLICT (page_id) DO UPDATE SET text=excluded.text, links=excluded.links`, s.Page, text, links)
-	return o, false, err
+	return o, true, err
 }
 
 // touch notes a visit that found the page as it was.
-func (t *tx) touch(s catalog.Storing) (o owner, fenced bool, err error) {
-	found, err := t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?,
+func (t *tx) touch(s catalog.Storing) (o owner, owned bool, err error) {
+	owned, err = t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?,
 			etag=CASE WHEN ?='' THEN etag ELSE ? END, last_modified=CASE WHEN ?='' THEN last_modified ELSE ? END
-		WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
-		[]any{s.FetchedAt.UnixMilli(), s.ETag, s.ETag, s.LastModified, s.LastModified, s.Page, s.Visit}, &o.crawl, &o.host, &o.submitter)
-	return o, err == nil && !found, err
+		WHERE id=? AND visit=? AND state=1`+owns,
+		[]any{s.FetchedAt.UnixMilli(), s.ETag, s.ETag, s.LastModified, s.LastModified, s.Page, s.Visit}, o.into()...)
+	return o, owned, err
 }
 
 // nextSeq counts the changes that the index has to follow. Transactions are one after the other, so a change is never seen
@@ -86,20 +127,21 @@ func (t *tx) nextSeq() (seq int64, err error) {
 	return seq, err
 }
 
-// CloseVisit closes a page as ended or failed. ErrFenced: the page is no longer that visit's.
-func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) error {
+// CloseVisit closes a page as ended or failed. It returns what is to be admitted next, if anything, also when the visit had
+// closed the page before. ErrFenced: the page is no longer that visit's.
+func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) (lead *catalog.Lead, err error) {
 	state := ended
 	if cl.State == catalog.Failed {
 		state = failed
 	}
-	fenced := false
-	err := c.write.do(ctx, func(t *tx) error {
-		var o owner
-		found, err := t.row(`UPDATE pages SET state=?, reason=?, status=?, final_url=CASE WHEN ?='' THEN final_url ELSE ? END, visits=visits+1, lease=0, fetched_at=?
-			WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
-			[]any{state, cl.Reason, cl.Status, cl.FinalURL, cl.FinalURL, cl.Now.UnixMilli(), cl.Page, cl.Visit}, &o.crawl, &o.host, &o.submitter)
-		if fenced = err == nil && !found; err != nil || fenced {
-			return err
+	return c.closing(ctx, cl.Page, cl.Visit, func(t *tx) (o owner, owned bool, err error) {
+		// What a seed redirects to is a seed too, however far links are followed.
+		owned, err = t.row(`UPDATE pages SET state=?, reason=?, status=?, final_url=CASE WHEN ?='' THEN final_url ELSE ? END, visits=visits+1, lease=0, fetched_at=?,
+				leads=?, expand=CASE WHEN ? AND (reach>0 OR depth=0) THEN ? ELSE 0 END
+			WHERE id=? AND visit=? AND state=1`+owns,
+			[]any{state, cl.Reason, cl.Status, cl.FinalURL, cl.FinalURL, cl.Now.UnixMilli(), cl.Follow, cl.Follow, cl.Now.UnixMilli(), cl.Page, cl.Visit}, o.into()...)
+		if err != nil || !owned {
+			return o, false, err
 		}
 		t.move(o.crawl, o.host, o.submitter, queued, state, 1)
 		t.reasons[reasonKey{o.crawl, cl.Reason}]++
@@ -108,12 +150,25 @@ func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) error {
 				ON CONFLICT (page_id) DO UPDATE SET kind=excluded.kind, stage=excluded.stage, attempts=attempts+excluded.attempts, error=excluded.error, last_at=excluded.last_at`,
 				cl.Page, cl.Reason, cl.Stage, cl.Attempts, cl.Err, cl.Now.UnixMilli(), cl.Now.UnixMilli())
 		}
+		return o, true, err
+	})
+}
+
+// Leads returns closed pages whose links have waited since before the given time to be admitted, the oldest first.
+func (c *Catalog) Leads(ctx context.Context, before time.Time, limit int) ([]catalog.Lead, error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, w.name, s.name, p.url, p.depth FROM pages p JOIN crawls w ON w.id=p.crawl_id JOIN submitters s ON s.id=p.submitter_id
+		WHERE p.expand > 0 AND p.expand <= ? ORDER BY p.expand LIMIT ?`, before.UnixMilli(), limit)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	var out []catalog.Lead
+	err = each(rows, func(r *sql.Rows) error {
+		var l catalog.Lead
+		err := r.Scan(&l.Page, &l.Crawl, &l.Submitter, &l.URL, &l.Depth)
+		out = append(out, l)
 		return err
 	})
-	if err == nil && fenced {
-		err = catalog.ErrFenced
-	}
-	return err
+	return out, wrap(err)
 }
 
 // Leases returns visits that are still under way and whose lease ran out before the given time, the oldest first.
@@ -163,8 +218,8 @@ func (c *Catalog) Requeue(ctx context.Context, leases []catalog.Lease, now time.
 				}
 			} else {
 				var o owner
-				found, err := t.row(`UPDATE pages SET state=0, visit='', lease=0 WHERE id=? AND visit=? AND state=1 RETURNING crawl_id, host_id, submitter_id`,
-					[]any{l.Page, l.Visit}, &o.crawl, &o.host, &o.submitter)
+				found, err := t.row(`UPDATE pages SET state=0, visit='', lease=0 WHERE id=? AND visit=? AND state=1`+owns,
+					[]any{l.Page, l.Visit}, o.into()...)
 				if err != nil {
 					return err
 				}

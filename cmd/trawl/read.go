@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -212,6 +213,7 @@ func toJSON(p catalog.Page) pageJSON {
 	}
 	if p.Digest != "" {
 		j.Size = &p.Size
+		j.FinalURL = cmp.Or(p.FinalURL, p.URL)
 	}
 	if p.WARC.File != "" {
 		j.WARC = &p.WARC

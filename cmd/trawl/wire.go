@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
@@ -124,15 +125,16 @@ func (a *app) userAgent() string {
 	return ua
 }
 
-// Close closes the pieces, the last opened first.
+// Close closes the pieces, the last opened first. A second call does nothing.
 func (p *parts) Close() error {
 	var errs []error
 	if p.web != nil {
 		p.web.Close()
 	}
-	for i := len(p.closers) - 1; i >= 0; i-- {
-		errs = append(errs, p.closers[i].Close())
+	for _, c := range slices.Backward(p.closers) {
+		errs = append(errs, c.Close())
 	}
+	p.closers = nil
 	return errors.Join(errs...)
 }
 

@@ -85,11 +85,14 @@ CREATE TABLE pages (
   segment_id    INTEGER NOT NULL DEFAULT 0,
   warc_offset   INTEGER NOT NULL DEFAULT 0,
   warc_length   INTEGER NOT NULL DEFAULT 0,
+  leads         INTEGER NOT NULL DEFAULT 0, -- 1: its links, or where it redirects to, are to be followed
+  expand        INTEGER NOT NULL DEFAULT 0, -- since when they wait to be admitted; 0: they are
   seq           INTEGER NOT NULL DEFAULT 0 -- grows with every change that the index has to follow; 0: not searchable
 );
 CREATE UNIQUE INDEX pages_key ON pages (crawl_id, key);
 CREATE INDEX pages_ready ON pages (host_id, priority DESC, due, id) WHERE state = 0;
 CREATE INDEX pages_leased ON pages (lease) WHERE state = 1;
+CREATE INDEX pages_expand ON pages (expand) WHERE expand > 0;
 CREATE INDEX pages_seq ON pages (seq) WHERE seq > 0;
 
 CREATE TABLE contents (
