@@ -15,10 +15,10 @@ type Limit struct {
 }
 
 // maxLag bounds how much of the time to the first byte counts as the way of the request to the host (see Leave).
-const maxLag = 100 * time.Millisecond
+const maxLag = 250 * time.Millisecond
 
-// permit is how long a visit may stay at a host; a worker that died holds its place no longer than that.
-const permit = 10 * time.Minute
+// Permit is how long a place at a host lasts after the last Enter of its visit.
+const Permit = 45 * time.Second
 
 // MemoryGate hands out slots in one process. RedisGate does the same for all workers; what both promise is said in
 // handlers.Gate and tested by one suite.
@@ -85,7 +85,7 @@ func (g *MemoryGate) Enter(_ context.Context, host, visit string, l Limit) (time
 	defer g.mu.Unlock()
 	h, now := g.host(host), time.Now()
 	for v, since := range h.busy {
-		if now.Sub(since) > permit {
+		if now.Sub(since) > Permit {
 			delete(h.busy, v)
 		}
 	}

@@ -31,7 +31,7 @@ var gateScript = redis.NewScript(gateSource)
 
 func (g *RedisGate) run(ctx context.Context, op, host, visit string, l Limit, arg int64) (int64, error) {
 	keys := []string{"trawl:gate:{" + host + "}", "trawl:busy:{" + host + "}", EpochKey}
-	n, err := gateScript.Run(ctx, g.rdb, keys, op, l.Delay.Microseconds(), l.PerHost, visit, arg, permit.Microseconds()).Int64()
+	n, err := gateScript.Run(ctx, g.rdb, keys, op, l.Delay.Microseconds(), l.PerHost, visit, arg, Permit.Microseconds()).Int64()
 	if err != nil {
 		return 0, fault.New(fault.RedisDown, fmt.Errorf("gate %s %s: %w", op, host, err))
 	}

@@ -85,7 +85,8 @@ type Catalog interface {
 type Gate interface {
 	// Reserve returns the first of n moments, one delay apart, that nobody else is given.
 	Reserve(ctx context.Context, host string, l frontier.Limit, n int) (time.Time, error)
-	// Enter takes one of the host's places; it returns how long to wait before asking again, or 0.
+	// Enter takes one of the host's places, or keeps it, for frontier.Permit; it returns how long to wait before asking
+	// again, or 0.
 	Enter(ctx context.Context, host, visit string, l frontier.Limit) (time.Duration, error)
 	// Start is called just before the request is sent; it returns how long that has to wait, or 0 when it is to go now.
 	Start(ctx context.Context, host, visit string, l frontier.Limit) (time.Duration, error)

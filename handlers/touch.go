@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"example.org/trawl/fault"
@@ -38,8 +39,9 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 	if err := c.enter(ctx, host, leg, limit); err != nil {
 		return nil, err
 	}
-	started := time.Time{}
+	gone := c.stay(ctx, host, leg, limit)
 	leave := func(lag time.Duration) {
+		gone()
 		// Also when ctx is done: the place must be given back.
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -47,10 +49,12 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 			c.Log.WarnContext(ctx, "leave", "host", host, "err", err)
 		}
 	}
+	started := time.Time{} // not after the moment that the gate noted
 	req := fetch.Request{Method: method, URL: leg.URL(), Addrs: leg.Addrs, Go: func(ctx context.Context) error {
-		err := poll(ctx, func() (time.Duration, error) { return c.Gate.Start(ctx, host, leg.Visit.ID, limit) })
-		started = time.Now()
-		return err
+		return poll(ctx, func() (time.Duration, error) {
+			started = time.Now()
+			return c.Gate.Start(ctx, host, leg.Visit.ID, limit)
+		})
 	}}
 	if p := leg.Visit.Prior; p != nil && leg.Hop == 0 && method == http.MethodGet {
 		req.ETag, req.LastModified = p.ETag, p.LastModified
@@ -73,6 +77,30 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 // enter waits for one of the host's places.
 func (c *Crawler) enter(ctx context.Context, host string, leg tasks.Leg, l frontier.Limit) error {
 	return poll(ctx, func() (time.Duration, error) { return c.Gate.Enter(ctx, host, leg.Visit.ID, l) })
+}
+
+// stay renews the visit's place at the host until it is told to end: the place of a worker that died is free again soon.
+func (c *Crawler) stay(ctx context.Context, host string, leg tasks.Leg, l frontier.Limit) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(frontier.Permit / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if _, err := c.Gate.Enter(ctx, host, leg.Visit.ID, l); err != nil && ctx.Err() == nil {
+					c.Log.WarnContext(ctx, "keep a place", "host", host, "err", err)
+				}
+			}
+		}
+	})
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // poll asks until there is nothing to wait for, or returns *errLater when it would have to wait for longer than patience.
@@ -147,11 +175,12 @@ const maxRetryAfter = 24 * time.Hour
 
 // retryAfter reads the header in both of its forms (RFC 9110 §10.2.3); 0 when it says nothing.
 func retryAfter(v string, now time.Time) time.Duration {
-	if v == "" {
-		return 0
-	}
-	if d, err := time.ParseDuration(v + "s"); err == nil {
-		return min(max(d, 0), maxRetryAfter)
+	v = strings.TrimSpace(v)
+	switch n, err := strconv.ParseUint(v, 10, 64); {
+	case errors.Is(err, strconv.ErrRange):
+		return maxRetryAfter
+	case err == nil:
+		return time.Duration(min(n, uint64(maxRetryAfter/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		return min(max(at.Sub(now), 0), maxRetryAfter)
