@@ -3,6 +3,7 @@ package lab
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -27,14 +28,18 @@ func tongues() []tongue {
 		{"en", latin, []string{"a", "e", "i", "o", "u", "ea", "ou", "ai", "oo", "y"}, []string{"", "", "n", "r", "s", "t", "l", "nd", "st", "ck", "m", "ng"}, " ", ". "},
 		{"fr", latin, []string{"a", "e", "i", "o", "u", "é", "è", "à", "ou", "eau", "ô", "ê", "î", "ç"}, []string{"", "", "", "n", "r", "s", "t", "x", "nt", "lle"}, " ", ". "},
 		{
-			"ru", []string{"б", "в", "г", "д", "ж", "з", "к", "л", "м", "н", "п", "р", "с", "т", "х", "ц", "ч", "ш", "ст", "пр"},
+			"ru",
+			[]string{"б", "в", "г", "д", "ж", "з", "к", "л", "м", "н", "п", "р", "с", "т", "х", "ц", "ч", "ш", "ст", "пр"},
 			[]string{"а", "е", "и", "о", "у", "ы", "я", "ю"},
-			[]string{"", "", "й", "л", "н", "т", "ть", "х", "ком", "ный"}, " ", ". ",
+			[]string{"", "", "й", "л", "н", "т", "ть", "х", "ком", "ный"},
+			" ", ". ",
 		},
 		{
-			"ja", []string{"日", "本", "語", "学", "校", "山", "川", "田", "人", "国", "時", "間", "中", "大", "小", "新", "水", "火", "木", "金", "土", "東", "京", "見", "行", "食", "電", "車", "書", "店"},
+			"ja",
+			[]string{"日", "本", "語", "学", "校", "山", "川", "田", "人", "国", "時", "間", "中", "大", "小", "新", "水", "火", "木", "金", "土", "東", "京", "見", "行", "食", "電", "車", "書", "店"},
 			[]string{"", "の", "に", "は", "を", "が", "と", "も", "から", "まで"},
-			[]string{"", "", "する", "です", "した", "こと", "ない", "ます", "カメラ", "テスト"}, "", "。",
+			[]string{"", "", "する", "です", "した", "こと", "ない", "ます", "カメラ", "テスト"},
+			"", "。",
 		},
 	}
 }
@@ -70,16 +75,16 @@ func words(r *rng, t tongue) []string {
 	seen := make(map[string]bool, vocabulary)
 	list := make([]string, 0, vocabulary)
 	for len(list) < vocabulary {
-		word := ""
+		var word strings.Builder
 		for range 1 + r.n(2) + min(2, len(list)/150) {
-			word += t.onsets[r.n(len(t.onsets))] + t.nuclei[r.n(len(t.nuclei))]
+			word.WriteString(t.onsets[r.n(len(t.onsets))] + t.nuclei[r.n(len(t.nuclei))])
 			if r.oneIn(2) {
-				word += t.codas[r.n(len(t.codas))]
+				word.WriteString(t.codas[r.n(len(t.codas))])
 			}
 		}
-		if !seen[word] {
-			seen[word] = true
-			list = append(list, word)
+		if !seen[word.String()] {
+			seen[word.String()] = true
+			list = append(list, word.String())
 		}
 	}
 	return list

@@ -67,6 +67,11 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 	}
 	defer stop()
 	return a.withRedis(ctx, func(ctx context.Context, rdb redis.UniversalClient) error {
+		c, err := a.openCatalog(ctx) // brings the tables up to date before anybody uses them
+		if err != nil {
+			return err
+		}
+		defer c.Close()
 		ln, err := a.listen(ctx)
 		if err != nil {
 			return err
@@ -80,7 +85,7 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 		fmt.Fprintf(out, "redis: %s, REDIS_URL=%s\n", kind, redisShown(a.cfg.RedisURL))
 		if o.demo {
 			g.Go(func() error {
-				err := a.demo(gctx, out, rdb, web, base)
+				err := a.demo(gctx, out, rdb, c, web, base)
 				if err != nil || !isatty.IsTerminal(os.Stdin.Fd()) {
 					cancel() // nobody is there to look at it
 				}
@@ -128,30 +133,29 @@ func (a *app) startDemo(ctx context.Context, o upOptions) (*lab.Web, error) {
 }
 
 // demo crawls the simulated web through the queues and says what came of it.
-func (a *app) demo(ctx context.Context, out io.Writer, rdb redis.UniversalClient, web *lab.Web, base string) error {
-	return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
-		before, err := c.Status(ctx)
-		if err != nil {
-			return err
-		}
-		m := startMeter(before)
-		name := fmt.Sprintf("demo-%s", time.Now().Format("20060102-150405"))
-		settings := []byte(`{"delay":0,"per_host":16}`)
-		t := tasks.Admit{Batch: tasks.NewID(), Crawl: name, Submitter: "demo", Origin: tasks.OriginSeed, Reach: tasks.NoLimit, URLs: web.Seeds(), Settings: settings}
-		fmt.Fprintf(out, "crawling a simulated web of %d pages on %d hosts as crawl %s\n", len(web.Truth().Pages), len(web.Seeds()), name)
-		if err := queue.NewClient(rdb).Enqueue(ctx, tasks.Next{Task: t}); err != nil {
-			return err
-		}
-		if err := a.follow(ctx, c, rdb, m, name); err != nil {
-			return err
-		}
-		s, err := m.summary(ctx, c)
-		if err != nil {
-			return err
-		}
-		s.Data = append(a.places(), place{"dashboard", base + "/"}, place{"queues", base + "/asynqmon/"}, place{"search", base + "/search?q=" + "home"})
-		return s.print(out, false)
-	})
+func (a *app) demo(ctx context.Context, out io.Writer, rdb redis.UniversalClient, c *sqlite.Catalog, web *lab.Web, base string) error {
+	before, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	m := startMeter(before)
+	t := tasks.Admit{
+		Batch: tasks.NewID(), Crawl: "demo-" + time.Now().Format("20060102-150405"), Submitter: "demo", Origin: tasks.OriginSeed, Reach: tasks.NoLimit,
+		URLs: web.Seeds(), Settings: []byte(`{"delay":0,"per_host":16,"max_pages":1000000}`),
+	}
+	fmt.Fprintf(out, "crawling a simulated web of %d hosts as crawl %s\n", len(web.Seeds()), t.Crawl)
+	if err := queue.NewClient(rdb).Enqueue(ctx, tasks.Next{Task: t}); err != nil {
+		return err
+	}
+	if err := a.follow(ctx, c, rdb, m, t.Crawl); err != nil {
+		return err
+	}
+	s, err := m.summary(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.Data = append(a.places(), place{"dashboard", base + "/"}, place{"queues", base + "/asynqmon/"}, place{"search", base + "/search?q=2024"})
+	return s.print(out, false)
 }
 
 // follow returns when the crawl has nothing left to do and everything is searchable.

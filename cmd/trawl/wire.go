@@ -13,7 +13,6 @@ import (
 
 	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
-	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/archive"
 	"example.org/trawl/catalog/sqlite"
@@ -154,5 +153,3 @@ func (a *app) checkContact() error {
 }
 
 var errNoRedis = errors.New("REDIS_URL is not set: say where Redis is, as in REDIS_URL=redis://localhost:6379 (or use trawl crawl or trawl up, which need none)")
-
-func closeQuietly(rdb redis.UniversalClient) { _ = rdb.Close() }

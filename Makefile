@@ -1,0 +1,44 @@
+# make run    crawl a simulated web and look at it      make test    all tests, with real parts
+# make check  everything that a change has to pass      make build   the programs, into bin/
+GO     ?= go
+TOOL    = $(GO) tool -modfile=tools.mod
+WARCIO  = .tools/node_modules/warcio/dist/index.js
+export CGO_ENABLED = 0
+
+.PHONY: build run test check fmt need screenshots
+
+build:
+	$(GO) build -o bin/ ./cmd/...
+
+run:
+	$(GO) run ./cmd/trawl up --demo
+
+# The tests start a redis-server, a Chromium and somebody else's WARC reader of their own; need installs what is missing.
+test: need
+	WARCIO_MODULE=$(CURDIR)/$(WARCIO) $(GO) test -timeout 20m ./...
+	@echo "make test: all packages passed, with a real redis-server, Chromium and warcio"
+
+check: need
+	@test -z "$$($(TOOL) gofumpt -l .)" || { $(TOOL) gofumpt -l .; echo "make check: run make fmt"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	@test -z "$$($(GO) fix -diff ./... 2>&1)" || { $(GO) fix -diff ./...; echo "make check: run make fmt"; exit 1; }
+	@test -z "$$($(TOOL) deadcode -test ./...)" || { $(TOOL) deadcode -test ./...; echo "make check: the functions above are never called"; exit 1; }
+	CGO_ENABLED=1 $(GO) test -short -race -shuffle=on -timeout 20m ./...
+	@echo "make check: format, vet, staticcheck, go fix, deadcode and the tests with the race detector passed"
+
+fmt:
+	$(GO) fix ./...
+	$(TOOL) gofumpt -w .
+
+need: $(WARCIO)
+	@scripts/need.sh redis-server chromium gcc
+
+$(WARCIO):
+	@scripts/need.sh node
+	@npm install --silent --no-audit --no-fund --prefix .tools warcio@2.4.11
+	@touch $@
+
+# The pictures in the README.
+screenshots: need
+	$(GO) test ./dashboard -run TestScreenshots -screenshots ../docs
