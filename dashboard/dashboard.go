@@ -6,10 +6,14 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -19,6 +23,7 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/events"
 	"example.org/trawl/status"
+	"example.org/trawl/tasks"
 )
 
 //go:embed templates/*.html
@@ -91,7 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func (s *Server) Close() error { return s.mon.Close() }
 
 // readyTime is how long the parts may take to answer /readyz.
-const readyTime = 3 * time.Second
+const readyTime = 2 * time.Second
 
 // ready answers 200 when database and Redis answer, else 503 with what does not.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
@@ -126,30 +131,49 @@ type overviewPage struct {
 	Events   []events.Event
 }
 
-// recentEvents is how many events the overview lists.
-const recentEvents = 25
+// recentEvents is how many events the overview lists, and lookBack among how many it looks for them.
+const (
+	recentEvents = 25
+	lookBack     = 2000
+)
+
+// status gathers the status, or says within seconds that Redis is away: the client that asynq is given tries for half a minute,
+// which is right for work and wrong for somebody who looks.
+func (s *Server) status(ctx context.Context) (status.Status, error) {
+	ping, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	if err := s.o.Redis.Ping(ping).Err(); err != nil {
+		return status.Status{}, fmt.Errorf("redis: %w", err)
+	}
+	return status.Collect(ctx, s.o.Catalog, s.o.Redis)
+}
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
-	st, err := status.Collect(r.Context(), s.o.Catalog, s.o.Redis)
+	st, err := s.status(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	recent, err := events.Last(r.Context(), s.o.Redis, 8*recentEvents)
+	recent, err := events.Last(r.Context(), s.o.Redis, lookBack)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Sentence: sentence(st), Events: newest(recent)}
 	p.Backlog, p.Open = shares(st)
-	s.render(w, r, "overview.html", p)
+	s.render(w, r, http.StatusOK, "overview.html", p)
 }
 
-// newest are the events to show: the last first, without the starts, which say little.
+// newest are the events to show: the last first, without those that say little, which are starts and the periodic work that went
+// well. That comes every second, and would soon be all that there is.
 func newest(all []events.Event) (out []events.Event) {
-	for i := len(all) - 1; i >= 0 && len(out) < recentEvents; i-- {
-		if all[i].What != events.Started {
-			out = append(out, all[i])
+	for _, e := range slices.Backward(all) {
+		periodic := e.Stage == tasks.KindPromote || e.Stage == tasks.KindReconcile
+		if e.What == events.Started || periodic && e.What == events.Done {
+			continue
+		}
+		if out = append(out, e); len(out) == recentEvents {
+			break
 		}
 	}
 	return out
@@ -171,7 +195,10 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	q := query(r)
 	p := searchPage{frame: frame{Title: "Search", Nav: "search", At: time.Now()}, Query: q, Prev: -1, Next: -1}
 	found, err := s.o.Catalog.Search(r.Context(), q)
-	if err != nil {
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		p.Error = fmt.Sprintf("There is no crawl named %q.", q.Crawl)
+	case err != nil:
 		s.o.Log.WarnContext(r.Context(), "search", "err", err)
 		p.Error = "This search could not be made. Try plain words."
 	}
@@ -182,29 +209,41 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	if int64(q.From+q.Limit) < found.Total {
 		p.Next = q.From + q.Limit
 	}
-	s.render(w, r, "search.html", p)
+	s.render(w, r, http.StatusOK, "search.html", p)
 }
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
-	st, err := status.Collect(r.Context(), s.o.Catalog, s.o.Redis)
+	st, err := s.status(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.json(w, r, st)
+	s.json(w, r, http.StatusOK, st)
 }
 
 func (s *Server) apiSearch(w http.ResponseWriter, r *http.Request) {
 	found, err := s.o.Catalog.Search(r.Context(), query(r))
-	if err != nil {
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		s.json(w, r, http.StatusNotFound, apiError{"there is no such crawl"})
+		return
+	case err != nil:
 		s.fail(w, r, err)
 		return
 	}
-	s.json(w, r, found)
+	if found.Hits == nil {
+		found.Hits = []catalog.Hit{} // a list, if an empty one
+	}
+	s.json(w, r, http.StatusOK, found)
 }
 
-func (s *Server) json(w http.ResponseWriter, r *http.Request, v any) {
+type apiError struct {
+	Error string `json:"error"`
+}
+
+func (s *Server) json(w http.ResponseWriter, r *http.Request, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
 	if err := json.NewEncoder(w).Encode(v); err != nil {
 		s.o.Log.DebugContext(r.Context(), "answer", "err", err)
 	}
@@ -213,11 +252,22 @@ func (s *Server) json(w http.ResponseWriter, r *http.Request, v any) {
 // fail answers with what went wrong in general; the particulars, which may name what is nobody's business, go to the log.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	s.o.Log.ErrorContext(r.Context(), "page", "path", r.URL.Path, "err", err)
-	http.Error(w, "The database or Redis does not answer; the log says more.", http.StatusServiceUnavailable)
+	const sentence = "The database or Redis does not answer; the log says more."
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		s.json(w, r, http.StatusServiceUnavailable, apiError{sentence})
+		return
+	}
+	s.render(w, r, http.StatusServiceUnavailable, "fail.html", failPage{frame{Title: "No answer", At: time.Now()}, sentence})
 }
 
-func (s *Server) render(w http.ResponseWriter, r *http.Request, name string, data any) {
+type failPage struct {
+	frame
+	Error string
+}
+
+func (s *Server) render(w http.ResponseWriter, r *http.Request, code int, name string, data any) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
 	if err := s.pages.ExecuteTemplate(w, name, data); err != nil {
 		s.o.Log.ErrorContext(r.Context(), "render", "page", name, "err", err)
 	}

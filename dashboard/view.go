@@ -1,9 +1,12 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"net/http"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,17 +20,19 @@ import (
 )
 
 var functions = template.FuncMap{
-	"n":      func(v any) string { return humanize.Comma(integer(v)) },
-	"bytes":  func(v int64) string { return humanize.Bytes(uint64(max(v, 0))) },
-	"rate":   rate,
-	"ms":     func(v float64) string { return humanize.CommafWithDigits(v, 1) },
-	"tookMS": func(e events.Event) float64 { return float64(e.Took.Microseconds()) / 1000 },
-	"clock":  func(t time.Time) string { return t.Format(time.TimeOnly) },
-	"iso":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"ago":    humanize.Time,
-	"eta":    eta,
-	"words":  func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
-	"add":    func(a, b int) int { return a + b },
+	"n":       func(v any) string { return humanize.Comma(integer(v)) },
+	"bytes":   func(v int64) string { return humanize.Bytes(uint64(max(v, 0))) },
+	"rate":    rate,
+	"ms":      millis,
+	"zero":    zero,
+	"tookMS":  func(e events.Event) float64 { return float64(e.Took.Microseconds()) / 1000 },
+	"clock":   func(t time.Time) string { return t.Format(time.TimeOnly) },
+	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"ago":     humanize.Time,
+	"eta":     eta,
+	"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+	"reasons": reasons,
+	"add":     func(a, b int) int { return a + b },
 }
 
 func integer(v any) int64 {
@@ -47,18 +52,48 @@ func rate(v float64) string {
 	return humanize.Comma(int64(v + 0.5))
 }
 
+// millis writes a time; 0 stands for none taken.
+func millis(v float64) string {
+	switch {
+	case v <= 0:
+		return "–"
+	case v < 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return humanize.Comma(int64(v + 0.5))
+}
+
+// zero is the class of a number that says nothing, so that the others stand out.
+func zero(v any) string {
+	if reflect.ValueOf(v).IsZero() {
+		return " zero"
+	}
+	return ""
+}
+
+// reasons puts the most frequent first.
+func reasons(counts map[string]int64) (out []share) {
+	for r, n := range counts {
+		out = append(out, share{Reason: r, N: n})
+	}
+	slices.SortFunc(out, func(a, b share) int { return cmp.Or(cmp.Compare(b.N, a.N), cmp.Compare(a.Reason, b.Reason)) })
+	return out
+}
+
 func eta(seconds float64) string {
 	switch {
 	case seconds < 0:
 		return "unknown"
 	case seconds == 0:
 		return "done"
+	case seconds < 60:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 3600:
+		return fmt.Sprintf("%.0f min", seconds/60)
+	case seconds < 48*3600:
+		return fmt.Sprintf("%.1f h", seconds/3600)
 	}
-	d := time.Duration(seconds * float64(time.Second))
-	if d > time.Hour {
-		return d.Round(time.Minute).String()
-	}
-	return d.Round(time.Second).String()
+	return humanize.Comma(int64(min(seconds/86400, 1e6))) + " days"
 }
 
 // sentence says in one line what is going on.

@@ -79,7 +79,7 @@ func Server(ctx context.Context, path, dir string) (*Redis, error) {
 		return os.RemoveAll(tmp)
 	}}
 	if err := ready(ctx, socket, exited); err != nil {
-		return nil, errors.Join(fmt.Errorf("embedded redis: %w (see %s)", err, filepath.Join(dir, "redis.log")), os.RemoveAll(tmp))
+		return nil, errors.Join(fmt.Errorf("embedded redis: %w (see %s)", err, filepath.Join(dir, "redis.log")), r.Close())
 	}
 	return r, nil
 }

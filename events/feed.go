@@ -81,7 +81,9 @@ func (f *Feed) drain(batch []Event) {
 		case e := <-f.in:
 			batch = append(batch, e)
 		default:
-			f.flush(ctx, batch)
+			if left := f.flush(ctx, batch); len(left) > 0 {
+				f.log.Warn("events dropped", "events", len(left), "err", ctx.Err())
+			}
 			return
 		}
 	}
@@ -95,7 +97,10 @@ func (f *Feed) flush(ctx context.Context, batch []Event) []Event {
 	for _, e := range batch {
 		pipe.XAdd(ctx, &redis.XAddArgs{Stream: FeedStream, MaxLen: feedLength, Approx: true, Values: e.fields()})
 	}
-	if _, err := pipe.Exec(ctx); err != nil && ctx.Err() == nil {
+	if _, err := pipe.Exec(ctx); err != nil {
+		if ctx.Err() != nil {
+			return batch // the feed is being closed: drain writes it
+		}
 		f.log.WarnContext(ctx, "events dropped", "events", len(batch), "err", err)
 	}
 	return batch[:0]
@@ -123,6 +128,13 @@ func Last(ctx context.Context, rdb redis.UniversalClient, n int64) ([]Event, err
 // Follow calls fn for each event that comes, until ctx is done or fn returns an error. Since is the entry after which to begin:
 // "$" for what comes from now on, "0" for all that there is.
 func Follow(ctx context.Context, rdb redis.UniversalClient, since string, fn func(Event) error) error {
+	if since == "$" { // Redis would take it anew at each read, and what comes between two of them would be missed
+		last, err := newest(ctx, rdb)
+		if err != nil {
+			return err
+		}
+		since = last
+	}
 	for {
 		got, err := rdb.XRead(ctx, &redis.XReadArgs{Streams: []string{FeedStream, since}, Count: 500, Block: time.Second}).Result()
 		if ctx.Err() != nil {
@@ -139,15 +151,10 @@ func Follow(ctx context.Context, rdb redis.UniversalClient, since string, fn fun
 				since = m.ID
 			}
 		}
-		if since == "$" && len(got) == 0 {
-			if since, err = newest(ctx, rdb); err != nil {
-				return err
-			}
-		}
 	}
 }
 
-// newest is the last entry's ID, so that nothing is missed between two reads from "$".
+// newest is the last entry's ID; that of none is "0".
 func newest(ctx context.Context, rdb redis.UniversalClient) (string, error) {
 	m, err := rdb.XRevRangeN(ctx, FeedStream, "+", "-", 1).Result()
 	if err != nil {

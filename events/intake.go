@@ -18,9 +18,8 @@ import (
 
 // The intake's consumer group, and its bounds.
 const (
-	intakeGroup = "trawl"
-	intakeBatch = 500
-	// intakeIdle is after how long the entries of a consumer that took and did not acknowledge them are taken over.
+	intakeGroup    = "trawl"
+	intakeBatch    = 500
 	intakeIdle     = 30 * time.Second
 	rejectedLength = 10_000
 )
@@ -31,13 +30,15 @@ type Intake struct {
 	admit func(context.Context, tasks.Admit) error
 	log   *slog.Logger
 	name  string
+	// MinIdle is after how long the entries of a consumer that took and did not acknowledge them are taken over; 30 s.
+	MinIdle time.Duration
 }
 
 // NewIntake returns an intake. An entry is acknowledged when admit, which must return only after the URL is in the database,
 // has returned nil.
 func NewIntake(rdb redis.UniversalClient, admit func(context.Context, tasks.Admit) error, log *slog.Logger) *Intake {
 	host, _ := os.Hostname()
-	return &Intake{rdb: rdb, admit: admit, log: log, name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), tasks.NewID()[:4])}
+	return &Intake{rdb: rdb, admit: admit, log: log, name: fmt.Sprintf("%s-%d-%s", host, os.Getpid(), tasks.NewID()[:4]), MinIdle: intakeIdle}
 }
 
 // Run reads until ctx is done. Trouble with Redis or the database is waited out.
@@ -60,7 +61,7 @@ func (in *Intake) round(ctx context.Context) error {
 		return fmt.Errorf("group on %s: %w", SubmitStream, err)
 	}
 	left, _, err := in.rdb.XAutoClaim(ctx, &redis.XAutoClaimArgs{
-		Stream: SubmitStream, Group: intakeGroup, Consumer: in.name, MinIdle: intakeIdle, Start: "0", Count: intakeBatch,
+		Stream: SubmitStream, Group: intakeGroup, Consumer: in.name, MinIdle: in.MinIdle, Start: "0", Count: intakeBatch,
 	}).Result()
 	if err != nil {
 		return fmt.Errorf("claim from %s: %w", SubmitStream, err)

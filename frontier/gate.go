@@ -33,6 +33,7 @@ type MemoryGate struct {
 type hostGate struct {
 	name       string
 	next, last time.Time
+	lag        time.Duration // by which starts turned out later than a delay after each other, on average
 	busy       map[string]time.Time // visit → since
 	at         *list.Element
 }
@@ -70,13 +71,18 @@ func (g *MemoryGate) forget() {
 }
 
 // Reserve implements handlers.Gate.
-func (g *MemoryGate) Reserve(_ context.Context, host string, l Limit, n int) (time.Time, error) {
+func (g *MemoryGate) Reserve(_ context.Context, host string, l Limit, n int) (time.Time, time.Duration, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h := g.host(host)
 	first := latest(time.Now(), h.next, h.last.Add(l.Delay))
-	h.next = first.Add(time.Duration(n) * l.Delay)
-	return first, nil
+	// A start is a delay after the first byte of the answer before, so slots are as far apart as starts have turned out to be.
+	apart := l.Delay
+	if apart > 0 {
+		apart += h.lag
+	}
+	h.next = first.Add(time.Duration(n) * apart)
+	return first, apart, nil
 }
 
 // Enter implements handlers.Gate.
@@ -117,7 +123,9 @@ func (g *MemoryGate) Leave(_ context.Context, host, visit string, lag time.Durat
 	h := g.host(host)
 	delete(h.busy, visit)
 	if lag > 0 {
-		h.last = latest(h.last, earliest(time.Now(), h.last.Add(min(lag, maxLag))))
+		lag = min(lag, maxLag)
+		h.last = latest(h.last, earliest(time.Now(), h.last.Add(lag)))
+		h.lag = (3*h.lag + lag) / 4
 	}
 	return nil
 }

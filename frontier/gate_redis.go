@@ -29,24 +29,24 @@ var gateSource string
 
 var gateScript = redis.NewScript(gateSource)
 
-func (g *RedisGate) run(ctx context.Context, op, host, visit string, l Limit, arg int64) (int64, error) {
+func (g *RedisGate) run(ctx context.Context, op, host, visit string, l Limit, arg int64) (answer, lag int64, err error) {
 	keys := []string{"trawl:gate:{" + host + "}", "trawl:busy:{" + host + "}", EpochKey}
-	n, err := gateScript.Run(ctx, g.rdb, keys, op, l.Delay.Microseconds(), l.PerHost, visit, arg, Permit.Microseconds()).Int64()
+	n, err := gateScript.Run(ctx, g.rdb, keys, op, l.Delay.Microseconds(), l.PerHost, visit, arg, Permit.Microseconds()).Int64Slice()
 	if err != nil {
-		return 0, fault.New(fault.RedisDown, fmt.Errorf("gate %s %s: %w", op, host, err))
+		return 0, 0, fault.New(fault.RedisDown, fmt.Errorf("gate %s %s: %w", op, host, err))
 	}
-	return n, nil
+	return n[0], n[1], nil
 }
 
 // Reserve implements handlers.Gate. The moment is told in this process's clock.
-func (g *RedisGate) Reserve(ctx context.Context, host string, l Limit, n int) (time.Time, error) {
-	in, err := g.run(ctx, "reserve", host, "", l, int64(n))
-	return time.Now().Add(time.Duration(in) * time.Microsecond), err
+func (g *RedisGate) Reserve(ctx context.Context, host string, l Limit, n int) (time.Time, time.Duration, error) {
+	in, lag, err := g.run(ctx, "reserve", host, "", l, int64(n))
+	return time.Now().Add(time.Duration(in) * time.Microsecond), l.Delay + time.Duration(lag)*time.Microsecond, err
 }
 
 // Enter implements handlers.Gate.
 func (g *RedisGate) Enter(ctx context.Context, host, visit string, l Limit) (time.Duration, error) {
-	full, err := g.run(ctx, "enter", host, visit, l, 0)
+	full, _, err := g.run(ctx, "enter", host, visit, l, 0)
 	if err != nil || full == 0 {
 		return 0, err
 	}
@@ -55,12 +55,12 @@ func (g *RedisGate) Enter(ctx context.Context, host, visit string, l Limit) (tim
 
 // Start implements handlers.Gate.
 func (g *RedisGate) Start(ctx context.Context, host, visit string, l Limit) (time.Duration, error) {
-	wait, err := g.run(ctx, "start", host, visit, l, 0)
+	wait, _, err := g.run(ctx, "start", host, visit, l, 0)
 	return time.Duration(wait) * time.Microsecond, err
 }
 
 // Leave implements handlers.Gate.
 func (g *RedisGate) Leave(ctx context.Context, host, visit string, lag time.Duration) error {
-	_, err := g.run(ctx, "leave", host, visit, Limit{}, min(lag, maxLag).Microseconds())
+	_, _, err := g.run(ctx, "leave", host, visit, Limit{}, min(lag, maxLag).Microseconds())
 	return err
 }

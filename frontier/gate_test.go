@@ -1,10 +1,12 @@
 package frontier_test
 
 import (
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"example.org/trawl/fault"
@@ -50,7 +52,7 @@ func TestRedisGateAfterRedisLostEverything(t *testing.T) {
 			t.Fatal(err)
 		}
 		gatetest.FirstTouch(t, g, since)
-		if _, err := g.Reserve(t.Context(), "http://start.example:80", l, 50); err != nil {
+		if _, _, err := g.Reserve(t.Context(), "http://start.example:80", l, 50); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +80,7 @@ func TestRedisGateForgetsHostsThatAreLeftAlone(t *testing.T) {
 	g := frontier.NewRedisGate(rdb)
 	l := frontier.Limit{Delay: time.Minute, PerHost: 1}
 	const host, n = "http://example.org:80", 600
-	if _, err := g.Reserve(t.Context(), host, l, n); err != nil {
+	if _, _, err := g.Reserve(t.Context(), host, l, n); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := g.Enter(t.Context(), host, "v", l); err != nil {
@@ -100,13 +102,11 @@ func TestRedisGateForgetsHostsThatAreLeftAlone(t *testing.T) {
 }
 
 func TestRedisGateWithoutRedis(t *testing.T) {
-	rdb, _ := redistest.Client(t)
+	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: filepath.Join(t.TempDir(), "nobody"), MaxRetries: -1, DialerRetries: 1})
+	defer rdb.Close()
 	g := frontier.NewRedisGate(rdb)
-	if err := rdb.ShutdownNoSave(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
 	l := frontier.Limit{Delay: time.Second, PerHost: 1}
-	_, reserve := g.Reserve(t.Context(), "h", l, 1)
+	_, _, reserve := g.Reserve(t.Context(), "h", l, 1)
 	_, enter := g.Enter(t.Context(), "h", "v", l)
 	_, start := g.Start(t.Context(), "h", "v", l)
 	for what, err := range map[string]error{"reserve": reserve, "enter": enter, "start": start, "leave": g.Leave(t.Context(), "h", "v", 0)} {

@@ -485,3 +485,35 @@ func TestPageFoundNearer(t *testing.T) {
 		t.Errorf("the page itself: depth %d after %d visits; want 0 after one", p.Depth, p.Visits)
 	}
 }
+
+// A host must not be able to fill Redis with what it says in its headers.
+func TestHostileHeadersDoNotTravel(t *testing.T) {
+	long := strings.Repeat("x", 10_000)
+	w := newWeb(t, map[string]site{"a.test": pages(nil).with(map[string]site{"/": func(rw http.ResponseWriter, _ *http.Request) {
+		h := rw.Header()
+		h.Set("Content-Type", "text/html; x="+long)
+		h.Set("ETag", `"`+long+`"`)
+		h.Set("Last-Modified", long)
+		h.Set("Content-Encoding", long)
+		for range 20 {
+			h.Add("X-Robots-Tag", "otherbot: "+long)
+		}
+		_, _ = io.WriteString(rw, "<title>t</title>"+links("x"))
+	}})}, nil)
+	r := newRig(t, w.dns)
+	r.put(nil, tasks.Next{Task: seeds(tasks.NoLimit, "", w.url("a.test", "/"))})
+	for r.queue[0].task.Kind() != tasks.KindStore || r.queue[0].task.About().Robots {
+		j := r.queue[0]
+		r.queue = r.queue[1:]
+		delete(r.known, key(j.task))
+		r.runJob(j)
+		if len(r.queue) == 0 {
+			t.Fatal("the page was not fetched")
+		}
+	}
+	if b, err := tasks.Encode(r.queue[0].task); err != nil || len(b) >= 1024 {
+		t.Errorf("store's payload has %d octets (%v)", len(b), err)
+	}
+	r.crawl()
+	wantStates(t, r, map[string]string{w.url("a.test", "/"): "stored"}) // and its links are not followed: it said more than was heard
+}

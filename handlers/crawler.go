@@ -83,8 +83,8 @@ type Catalog interface {
 // Gate hands out the moments at which a host may be touched. A visit reserves a slot when it is promoted, enters the host,
 // starts, and leaves. Between two starts at one host there is always the delay, in however many processes they are.
 type Gate interface {
-	// Reserve returns the first of n moments, one delay apart, that nobody else is given.
-	Reserve(ctx context.Context, host string, l frontier.Limit, n int) (time.Time, error)
+	// Reserve returns the first of n moments that nobody else is given, and how far apart they are: the delay or a little more.
+	Reserve(ctx context.Context, host string, l frontier.Limit, n int) (first time.Time, apart time.Duration, err error)
 	// Enter takes one of the host's places, or keeps it, for frontier.Permit; it returns how long to wait before asking
 	// again, or 0.
 	Enter(ctx context.Context, host, visit string, l frontier.Limit) (time.Duration, error)

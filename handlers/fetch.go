@@ -28,8 +28,8 @@ const (
 func (c *Crawler) Fetch(ctx context.Context, t tasks.Fetch) (tasks.Result, error) {
 	at := time.Now()
 	a, err := c.touch(ctx, t.Leg, http.MethodGet)
-	if at, ok := later(err); ok {
-		return tasks.Then(tasks.Fetch{Leg: t.Again(at)}), nil
+	if leg, ok, err := c.later(ctx, t.Leg, err); ok {
+		return tasks.Then(tasks.Fetch{Leg: leg}), err
 	}
 	if err == nil {
 		defer a.leave()
@@ -100,7 +100,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 		truncated = body.cut
 	}
 	store := tasks.Store{
-		Visit: t.Visit, FinalURL: t.Target, Status: a.Status, ContentType: short(ct), Encoding: a.Encoding, RobotsTag: a.Header.Values("X-Robots-Tag"),
+		Visit: t.Visit, FinalURL: t.Target, Status: a.Status, ContentType: short(ct), Encoding: short(a.Encoding), RobotsTag: tags(a.Header.Values("X-Robots-Tag")),
 		ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), Size: body.size, Digest: body.digest, Payload: payload,
 		WARC: tasks.WARC(ref), Truncated: truncated, Unchanged: x.Revisit != nil, At: at,
 	}
@@ -116,6 +116,18 @@ func short(v string) string {
 		return ""
 	}
 	return v
+}
+
+// tags are the X-Robots-Tag fields; a host that says more than can travel in a task is taken to mean the strictest.
+func tags(fields []string) []string {
+	n := 0
+	for _, f := range fields {
+		n += len(f) + 3
+	}
+	if n > 400 {
+		return []string{"none"}
+	}
+	return fields
 }
 
 func priorURL(v tasks.Visit) string {

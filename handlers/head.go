@@ -29,8 +29,8 @@ func (c *Crawler) ask(ctx context.Context, leg tasks.Leg) (tasks.Task, error) {
 // host that does not know HEAD, is left to fetch.
 func (c *Crawler) Head(ctx context.Context, t tasks.Head) (tasks.Result, error) {
 	a, err := c.touch(ctx, t.Leg, http.MethodHead)
-	if at, ok := later(err); ok {
-		return tasks.Then(tasks.Head{Leg: t.Again(at)}), nil
+	if leg, ok, err := c.later(ctx, t.Leg, err); ok {
+		return tasks.Then(tasks.Head{Leg: leg}), err
 	}
 	if err != nil {
 		if reason := guarded(err); reason != "" {

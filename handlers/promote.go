@@ -87,13 +87,13 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 		return tasks.Done(), nil
 	}
 	limit := frontier.Limit{Delay: b.Delay, PerHost: b.PerHost}
-	slot, err := c.Gate.Reserve(ctx, b.Host, limit, len(visits))
+	slot, apart, err := c.Gate.Reserve(ctx, b.Host, limit, len(visits))
 	if err != nil {
 		return tasks.Result{}, err
 	}
 	next := make([]tasks.Task, len(visits))
 	for i, v := range visits {
-		leg := tasks.Leg{Visit: v, Delay: limit.Delay, PerHost: limit.PerHost, Slot: slot.Add(time.Duration(i) * limit.Delay).UnixMilli()}
+		leg := tasks.Leg{Visit: v, Delay: limit.Delay, PerHost: limit.PerHost, Slot: slot.Add(time.Duration(i) * apart).UnixMilli()}
 		if next[i], err = c.first(ctx, leg); err != nil {
 			return tasks.Result{}, err
 		}

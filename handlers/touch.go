@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,7 +22,10 @@ import (
 const patience = 2 * time.Second
 
 // errLater says that the host cannot be touched soon.
-type errLater struct{ at time.Time }
+type errLater struct {
+	at  time.Time
+	own bool // at is the visit's own slot, for which it came too early
+}
 
 func (e *errLater) Error() string { return "host is to be touched at " + e.at.Format(time.TimeOnly) }
 
@@ -113,7 +118,7 @@ func poll(ctx context.Context, ask func() (time.Duration, error)) error {
 		}
 		at := time.Now().Add(wait)
 		if at.After(deadline) {
-			return &errLater{at}
+			return &errLater{at: at}
 		}
 		if err := waitUntil(ctx, at); err != nil {
 			return err
@@ -128,7 +133,7 @@ func waitUntil(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	if wait > patience {
-		return &errLater{at}
+		return &errLater{at: at, own: true}
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -140,18 +145,26 @@ func waitUntil(ctx context.Context, at time.Time) error {
 	}
 }
 
-// later returns the moment at which to come back, if err is about that.
-func later(err error) (time.Time, bool) {
+// later tells whether err is about the visit's turn, and returns the leg for another time: for its own slot, or, when the host is
+// behind with those, for a new one. Whoever came back on and on to a host that is busy would keep the queue busy too.
+func (c *Crawler) later(ctx context.Context, leg tasks.Leg, err error) (tasks.Leg, bool, error) {
 	var l *errLater
-	if errors.As(err, &l) {
-		return l.at, true
+	if !errors.As(err, &l) {
+		return leg, false, nil
 	}
-	return time.Time{}, false
+	if l.own {
+		return leg.Again(l.at), true, nil
+	}
+	leg, err = c.again(ctx, leg)
+	if leg.At().Before(l.at) { // a host without slots to keep
+		leg.Slot = l.at.UnixMilli()
+	}
+	return leg, true, err
 }
 
 // again reserves another slot at the host of the leg.
 func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
-	slot, err := c.Gate.Reserve(ctx, weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}, 1)
+	slot, _, err := c.Gate.Reserve(ctx, weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}, 1)
 	if err != nil {
 		return leg, err
 	}

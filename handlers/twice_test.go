@@ -14,7 +14,7 @@ import (
 // A task may run twice: a worker dies after it did its work, or is taken for dead. Whatever the queue does, the catalog has to
 // be the one of a run without trouble, and that one has to be the truth.
 func TestEveryStageMayRunTwice(t *testing.T) {
-	w, err := lab.Start(t.Context(), lab.Config{Seed: 7, Hosts: 2, Pages: 150, Errors: true})
+	w, err := lab.Start(t.Context(), lab.Config{Seed: 7, Hosts: 2, Pages: 120, Errors: true})
 	if err != nil {
 		t.Fatal(err)
 	}

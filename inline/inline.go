@@ -46,10 +46,11 @@ func (r *Runner) Run(ctx context.Context, first ...tasks.Task) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Before anything is handed out: whatever is queued now was queued by a run that is over.
-	if _, err := r.line.Run(ctx, tasks.Reconcile{}, 0); err != nil {
+	left, err := r.line.Run(ctx, tasks.Reconcile{}, 0)
+	if err != nil {
 		return fmt.Errorf("take up the last run: %w", err)
 	}
-	for _, n := range tasks.Then(first...).Next {
+	for _, n := range append(left, tasks.Then(first...).Next...) {
 		r.put(n, 0)
 	}
 	ready := make(chan *item)
@@ -61,7 +62,7 @@ func (r *Runner) Run(ctx context.Context, first ...tasks.Task) error {
 			}
 		})
 	}
-	err := r.feed(ctx, ready)
+	err = r.feed(ctx, ready)
 	cancel(err)
 	close(ready)
 	wg.Wait()

@@ -115,6 +115,10 @@ func (w *Worker) handle(ctx context.Context, at *asynq.Task) error {
 	}
 	failed, _ := asynq.GetRetryCount(ctx)
 	next, err := w.line.Run(ctx, t, failed)
+	if err != nil && tasks.SpecOf(t.Kind()).Queue == tasks.QueuePeriodic {
+		// The next tick does it again. A task that ran out of asynq's tries would be kept, and its ID never be free again.
+		return nil
+	}
 	if err != nil {
 		return err
 	}

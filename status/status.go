@@ -5,7 +5,6 @@ package status
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,8 +20,9 @@ import (
 // Status is what is going on.
 type Status struct {
 	Crawls   []Crawl          `json:"crawls"`
-	Backlog  map[string]int64 `json:"backlog"` // pages that are not closed, by what they wait for
-	IndexLag int64            `json:"index_lag"`
+	Backlog  map[string]int64 `json:"backlog"`       // pages that are not closed, by what they wait for
+	IndexLag int64            `json:"index_lag"`     // stored pages that are not searchable yet
+	Unread   int64            `json:"links_waiting"` // closed pages whose links are not admitted yet: a crawl is done when there are none
 	Stages   []Stage          `json:"stages"`
 }
 
@@ -54,6 +54,7 @@ type Catalog interface {
 	Status(ctx context.Context) ([]catalog.Tally, error)
 	Backlog(ctx context.Context, now time.Time) (catalog.Backlog, error)
 	IndexLag(ctx context.Context) (int64, error)
+	LeadsLeft(ctx context.Context) (int64, error)
 }
 
 // rateWindow is the time over which rates are taken, and rateEvents the most events that are read for it.
@@ -70,6 +71,9 @@ func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status,
 		return s, err
 	}
 	if s.IndexLag, err = c.IndexLag(ctx); err != nil {
+		return s, err
+	}
+	if s.Unread, err = c.LeadsLeft(ctx); err != nil {
 		return s, err
 	}
 	if rdb != nil {
@@ -160,15 +164,18 @@ func stages(ctx context.Context, rdb redis.UniversalClient) ([]Stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := inspector.Queues() // GetQueueInfo's error for a queue that is not there yet cannot be told from others
+	if err != nil {
+		return nil, fmt.Errorf("queues: %w", err)
+	}
 	var out []Stage
 	for _, k := range tasks.Stages() {
 		st := Stage{Stage: k, Workers: serving(servers, tasks.SpecOf(k).Queue)}
-		q, err := inspector.GetQueueInfo(tasks.SpecOf(k).Queue)
-		switch {
-		case errors.Is(err, asynq.ErrQueueNotFound):
-		case err != nil:
-			return nil, fmt.Errorf("queue %s: %w", k, err)
-		default:
+		if slices.Contains(known, tasks.SpecOf(k).Queue) {
+			q, err := inspector.GetQueueInfo(tasks.SpecOf(k).Queue)
+			if err != nil {
+				return nil, fmt.Errorf("queue %s: %w", k, err)
+			}
 			st.Pending, st.Active, st.Sched, st.Retry = q.Pending, q.Active, q.Scheduled, q.Retry
 		}
 		st.rates(recent, time.Now())

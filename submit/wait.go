@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -21,17 +22,18 @@ const CountsKey = "trawl:counts"
 // Counts is an entry of CountsKey.
 type Counts struct {
 	catalog.Counts
-	At time.Time `json:"at"`
+	Leads int64     `json:"leads"` // pages of all crawls whose links are not admitted yet
+	At    time.Time `json:"at"`
 }
 
 // Publish writes the counts of all crawls.
-func Publish(ctx context.Context, rdb redis.UniversalClient, all []catalog.Tally, now time.Time) error {
+func Publish(ctx context.Context, rdb redis.UniversalClient, all []catalog.Tally, leads int64, now time.Time) error {
 	if len(all) == 0 {
 		return nil
 	}
 	values := make([]any, 0, 2*len(all))
 	for _, t := range all {
-		b, err := json.Marshal(Counts{t.Counts, now})
+		b, err := json.Marshal(Counts{t.Counts, leads, now})
 		if err != nil {
 			return err
 		}
@@ -49,25 +51,38 @@ func Wait(ctx context.Context, rdb redis.UniversalClient, crawl string) error {
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	// Twice in a row: between the moment at which a page is closed and the one at which its links are in the queue, the crawl
+	// looks done.
+	for quiet := 0; quiet < 2; {
 		select {
 		case <-ctx.Done():
 			return ErrInterrupted
 		case <-tick.C:
 		}
 		done, err := idle(ctx, rdb, inspector, crawl, began)
-		if err != nil || done {
+		if err != nil {
 			return err
 		}
+		if quiet++; !done {
+			quiet = 0
+		}
 	}
+	return nil
 }
 
 func idle(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspector, crawl string, since time.Time) (bool, error) {
-	q, err := inspector.GetQueueInfo(tasks.SpecOf(tasks.KindAdmit).Queue)
-	if err != nil && !errors.Is(err, asynq.ErrQueueNotFound) {
+	name := tasks.SpecOf(tasks.KindAdmit).Queue
+	known, err := inspector.Queues() // GetQueueInfo's error for a queue that is not there yet cannot be told from others
+	if err != nil {
 		return false, fmt.Errorf("wait: %w", err)
 	}
-	if q != nil && q.Pending+q.Active+q.Scheduled+q.Retry > 0 {
+	q := &asynq.QueueInfo{}
+	if slices.Contains(known, name) {
+		if q, err = inspector.GetQueueInfo(name); err != nil {
+			return false, fmt.Errorf("wait: %w", err)
+		}
+	}
+	if q.Pending+q.Active+q.Scheduled+q.Retry > 0 {
 		return false, nil
 	}
 	raw, err := rdb.HGet(ctx, CountsKey, crawl).Bytes()
@@ -82,5 +97,5 @@ func idle(ctx context.Context, rdb redis.UniversalClient, inspector *asynq.Inspe
 		return false, fmt.Errorf("wait: %w", err)
 	}
 	// Counts from before this moment say nothing of what was submitted.
-	return c.At.After(since.Add(time.Second)) && c.Open() == 0, nil
+	return c.At.After(since.Add(time.Second)) && c.Open()+c.Leads == 0, nil
 }

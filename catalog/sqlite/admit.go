@@ -115,13 +115,14 @@ func (t *tx) room(crawl int64) (int64, error) {
 }
 
 // nearer notes that a known page was found closer to a seed, or with more links allowed from it. The depth of a page is thereby
-// the least there is, whatever order the crawl took; where a page leads that was visited already has to be admitted again.
+// the least there is, whatever order the crawl took; where a page leads that was visited already has to be admitted again, also
+// when it is to be visited once more: that visit may find it unchanged.
 func (t *tx) nearer(out *catalog.Admitted, a catalog.Admission, p catalog.Candidate, key []byte) error {
 	var o owner
 	found, err := t.row(`UPDATE pages SET depth=min(depth, ?), reach=max(reach, ?), priority=max(priority, ?), via=CASE WHEN depth>? THEN ? ELSE via END,
-			expand=CASE WHEN leads=1 AND state>1 THEN ? ELSE expand END
+			expand=CASE WHEN leads=1 AND (depth>? OR reach<?) AND (max(reach, ?)>0 OR (state=4 AND min(depth, ?)=0)) THEN ? ELSE expand END
 		WHERE crawl_id=? AND key=? AND (depth>? OR reach<? OR (state=0 AND priority<?))`+owns,
-		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, a.Now.UnixMilli(), a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority}, o.into()...)
+		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, p.Depth, reachIn(p.Reach), reachIn(p.Reach), p.Depth, a.Now.UnixMilli(), a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority}, o.into()...)
 	if err != nil || !found {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -21,7 +20,8 @@ import (
 type index struct {
 	mu     sync.Mutex
 	db     *sql.DB
-	search *sql.DB // reads index and catalog together
+	search *sql.DB
+	join   string // the catalog, as ATTACH wants it
 }
 
 const indexTables = `
@@ -36,23 +36,42 @@ const tokenizer = "unicode61 remove_diacritics 2"
 func openIndex(ctx context.Context, path, catalogPath string) (*index, error) {
 	x := &index{}
 	var err error
-	if x.db, err = sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=cache_size(-32768)"); err != nil {
+	if x.db, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=cache_size(-32768)"); err != nil {
 		return nil, err
 	}
 	x.db.SetMaxOpenConns(1)
 	if err = x.tables(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("index %s: %w; it can be made again: move it away", path, explain(err)), x.close())
 	}
-	// ATTACH belongs to a connection, so every connection of this pool is opened with it.
-	if x.search, err = sql.Open("sqlite", "file:"+path+pragmas+"&_pragma=query_only(1)"); err != nil {
+	if x.search, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, x.close())
 	}
 	x.search.SetMaxOpenConns(1)
 	x.search.SetMaxIdleConns(1)
-	if _, err = x.search.ExecContext(ctx, `ATTACH DATABASE ? AS cat`, "file:"+(&url.URL{Path: catalogPath}).EscapedPath()+"?mode=ro"); err != nil {
+	x.join = uri(catalogPath) + "?mode=ro"
+	conn, err := x.joined(ctx)
+	if err != nil {
 		return nil, errors.Join(err, x.close())
 	}
-	return x, nil
+	return x, conn.Close()
+}
+
+// joined returns a connection that reads index and catalog together. It is to be closed. ATTACH belongs to a connection, and the
+// pool makes a new one when a search that was given up broke the last.
+func (x *index) joined(ctx context.Context) (*sql.Conn, error) {
+	conn, err := x.search.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var there int
+	err = conn.QueryRowContext(ctx, `SELECT count(*) FROM pragma_database_list WHERE name='cat'`).Scan(&there)
+	if err == nil && there == 0 {
+		_, err = conn.ExecContext(ctx, `ATTACH DATABASE ? AS cat`, x.join)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 func (x *index) tables(ctx context.Context) error {
@@ -94,7 +113,7 @@ func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
 		return 0, sqlError(err)
 	}
 	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.seq, p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id
-		WHERE p.seq>? ORDER BY p.seq LIMIT ?`, done, n)
+		WHERE p.seq>0 AND p.seq>? ORDER BY p.seq LIMIT ?`, done, n) // the first condition is the index's own: without it, all pages are read
 	if err != nil {
 		return 0, sqlError(err)
 	}
@@ -132,7 +151,7 @@ func (c *Catalog) IndexLag(ctx context.Context) (lag int64, err error) {
 	if err := c.index.search.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
 		return 0, sqlError(err)
 	}
-	err = c.reads.QueryRowContext(ctx, `SELECT count(*) FROM pages WHERE seq>?`, done).Scan(&lag)
+	err = c.reads.QueryRowContext(ctx, `SELECT count(*) FROM pages WHERE seq>0 AND seq>?`, done).Scan(&lag)
 	return lag, wrap(err)
 }
 
@@ -153,10 +172,15 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 	}
 	const from = ` FROM fts JOIN cat.pages p ON p.id=fts.rowid JOIN cat.crawls w ON w.id=p.crawl_id
 		WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0`
-	if err := c.index.search.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
+	conn, err := c.index.joined(ctx)
+	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
-	rows, err := c.index.search.QueryContext(ctx, `SELECT p.id, CASE WHEN p.final_url='' THEN p.url ELSE p.final_url END, w.name, p.title, p.fetched_at`+from+
+	defer conn.Close()
+	if err := conn.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
+		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
+	}
+	rows, err := conn.QueryContext(ctx, `SELECT p.id, CASE WHEN p.final_url='' THEN p.url ELSE p.final_url END, w.name, p.title, p.fetched_at`+from+
 		` ORDER BY fts.rank LIMIT ? OFFSET ?`, match, crawl, crawl, q.Limit, q.From)
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
@@ -268,8 +292,8 @@ func matchExpr(words string) string {
 		return ""
 	}
 	expr := strings.Join(with, " AND ")
-	for _, w := range without {
-		expr = "(" + expr + ") NOT " + w
+	if len(without) > 0 { // one NOT for all of them: FTS5 does not nest as deep as people type
+		expr = "(" + expr + ") NOT (" + strings.Join(without, " OR ") + ")"
 	}
 	return expr
 }

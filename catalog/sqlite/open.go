@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,9 @@ type Catalog struct {
 const pragmas = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
 	"&_pragma=temp_store(MEMORY)&_pragma=mmap_size(268435456)"
 
+// uri is how SQLite is told of a file whose name may hold what means something in a URI.
+func uri(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+
 // Open opens the catalog in the file path, with its index beside it, and brings their tables up to date.
 func Open(ctx context.Context, path string, log *slog.Logger) (*Catalog, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -58,11 +62,11 @@ func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
 	if c.zstd, err = newCodec(); err != nil {
 		return err
 	}
-	if c.reads, err = sql.Open("sqlite", "file:"+c.path+pragmas+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+	if c.reads, err = sql.Open("sqlite", uri(c.path)+pragmas+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return err
 	}
 	c.reads.SetMaxOpenConns(4)
-	if c.write, err = newWriter(ctx, "file:"+c.path+pragmas+"&_pragma=cache_size(-65536)", log); err != nil {
+	if c.write, err = newWriter(ctx, uri(c.path)+pragmas+"&_pragma=cache_size(-65536)", log); err != nil {
 		return err
 	}
 	c.index, err = openIndex(ctx, indexPath(c.path), c.path)
@@ -88,7 +92,7 @@ func (c *Catalog) Close() error {
 
 // Migrate brings the tables of the database in path up to date. It is safe when several processes start at once.
 func Migrate(ctx context.Context, path string) error {
-	db, err := sql.Open("sqlite", "file:"+path+pragmas)
+	db, err := sql.Open("sqlite", uri(path)+pragmas)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", path, err)
 	}

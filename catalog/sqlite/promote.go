@@ -18,6 +18,10 @@ func (c *Catalog) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batc
 	var out []catalog.Batch
 	err := c.write.do(ctx, func(t *tx) error {
 		out = nil
+		// Promotion reads the counters: what was counted earlier in this transaction has to be in them.
+		if err := t.flush(); err != nil {
+			return err
+		}
 		room, err := t.windowRoom(w)
 		if err != nil || room <= 0 {
 			return err
@@ -91,7 +95,7 @@ func (t *tx) promoteHost(w catalog.Window, id int64, room int) (catalog.Batch, e
 		_, err := t.exec(`UPDATE hosts SET promote_at=? WHERE id=?`, h.robotsUntil, id)
 		return h.Batch, err
 	}
-	limit := w.Total / 2
+	limit := max(1, w.Total/2)
 	if h.Delay > 0 {
 		limit = max(1, int(w.Horizon/h.Delay))
 	}
@@ -213,8 +217,8 @@ func (t *tx) nameOf(table string, id int64) (string, error) {
 	}
 	var name string
 	_, err := t.row(`SELECT name FROM `+table+` WHERE id=?`, []any{id}, &name)
-	if err == nil && name != "" {
-		t.w.nameOf[key] = name
+	if err == nil && name != "" { // not before it is certain that the row stays
+		t.after = append(t.after, func() { t.w.nameOf[key] = name })
 	}
 	return name, err
 }

@@ -58,6 +58,12 @@ func (c *Catalog) Backlog(ctx context.Context, now time.Time) (b catalog.Backlog
 	return b, wrap(err)
 }
 
+// LeadsLeft is how many closed pages have links that are still to be admitted: while there are any, a crawl is not done.
+func (c *Catalog) LeadsLeft(ctx context.Context) (n int64, err error) {
+	err = c.reads.QueryRowContext(ctx, `SELECT count(*) FROM pages WHERE expand > 0`).Scan(&n)
+	return n, wrap(err)
+}
+
 const pageColumns = `p.id, p.url, w.name, s.name, h.name, p.host_id, p.origin, p.via, p.depth, p.reach, p.priority, p.state, p.reason, p.visit, p.visits, p.due, p.first_seen,
 	p.fetched_at, p.status, p.final_url, p.mime, p.charset, p.size, p.digest, p.payload, p.truncated, p.title, p.description, p.lang, p.canonical, p.etag, p.last_modified,
 	coalesce(g.name, ''), p.warc_offset, p.warc_length, p.seq, coalesce(f.attempts, 0), p.key`

@@ -174,9 +174,10 @@ func (c *Catalog) Leads(ctx context.Context, before time.Time, limit int) ([]cat
 // Leases returns visits that are still under way and whose lease ran out before the given time, the oldest first.
 func (c *Catalog) Leases(ctx context.Context, before time.Time, limit int) ([]catalog.Lease, error) {
 	var out []catalog.Lease
-	rows, err := c.reads.QueryContext(ctx, `SELECT visit, id, 0 FROM (SELECT visit, id FROM pages WHERE state=1 AND lease<? ORDER BY lease LIMIT ?)
-		UNION ALL SELECT robots_visit, id, 1 FROM (SELECT robots_visit, id FROM hosts WHERE robots_visit<>'' AND robots_lease<? LIMIT ?)`,
-		before.UnixMilli(), limit, before.UnixMilli(), limit)
+	rows, err := c.reads.QueryContext(ctx, `SELECT visit, id, robots FROM (
+			SELECT * FROM (SELECT visit, id, 0 AS robots, lease FROM pages WHERE state=1 AND lease<? ORDER BY lease LIMIT ?)
+			UNION ALL SELECT * FROM (SELECT robots_visit, id, 1, robots_lease FROM hosts WHERE robots_visit<>'' AND robots_lease<? ORDER BY robots_lease LIMIT ?))
+		ORDER BY lease LIMIT ?`, before.UnixMilli(), limit, before.UnixMilli(), limit, limit)
 	if err != nil {
 		return nil, sqlError(err)
 	}

@@ -308,7 +308,7 @@ func add(c *catalog.Counts, state int, n int64) {
 	}
 }
 
-// flush writes what was counted.
+// flush writes what was counted since the last time.
 func (t *tx) flush() error {
 	for k, c := range t.counts {
 		if *c == (catalog.Counts{}) {
@@ -335,5 +335,8 @@ func (t *tx) flush() error {
 			return err
 		}
 	}
+	clear(t.counts)
+	clear(t.hosts)
+	clear(t.reasons)
 	return nil
 }

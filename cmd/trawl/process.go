@@ -152,6 +152,19 @@ func (a *app) admitNow(line *pipeline.Line, client *queue.Client) func(context.C
 	}
 }
 
+func publish(ctx context.Context, rdb redis.UniversalClient, c *sqlite.Catalog) error {
+	now := time.Now() // before they are read: they say nothing of what comes later
+	leads, err := c.LeadsLeft(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return submit.Publish(ctx, rdb, all, leads, now)
+}
+
 // publish writes the counts to Redis once a second.
 func (a *app) publish(ctx context.Context, rdb redis.UniversalClient, c *sqlite.Catalog) {
 	t := time.NewTicker(time.Second)
@@ -162,11 +175,7 @@ func (a *app) publish(ctx context.Context, rdb redis.UniversalClient, c *sqlite.
 			return
 		case <-t.C:
 		}
-		all, err := c.Status(ctx)
-		if err == nil {
-			err = submit.Publish(ctx, rdb, all, time.Now())
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := publish(ctx, rdb, c); err != nil && ctx.Err() == nil {
 			a.log.WarnContext(ctx, "publish counts", "err", err)
 		}
 	}

@@ -45,7 +45,7 @@ func newLog(c config.Log) *slog.Logger {
 	if c.JSON != nil {
 		asJSON = *c.JSON
 	}
-	var h slog.Handler = tint.NewHandler(os.Stderr, &tint.Options{Level: c.Level, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})
+	var h slog.Handler = tint.NewTextHandler(os.Stderr, &tint.Options{Level: c.Level, NoColor: !terminal || os.Getenv("NO_COLOR") != ""})
 	if asJSON {
 		h = slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: c.Level})
 	}

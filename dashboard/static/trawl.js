@@ -1,10 +1,11 @@
-// Keeps the overview fresh: fetches the page again and puts its live part in place of the old one. Without this script the page
-// is as of its loading.
+// Keeps the overview fresh: fetches the page again and brings its live part up to date. Without this script the page is as of its
+// loading.
 "use strict";
 (() => {
   const live = document.getElementById("live");
   const button = document.getElementById("pause");
-  if (!live || !button) return;
+  const stale = document.getElementById("stale");
+  if (!live || !button || !stale) return;
   const every = 2000;
   let paused = false;
   button.hidden = false;
@@ -12,20 +13,39 @@
     paused = !paused;
     button.textContent = paused ? "Go on" : "Pause";
   });
+
+  // Makes one element like another and touches only what differs: focus and the tables' scroll positions stay.
+  const morph = (from, to) => {
+    if (from.isEqualNode(to)) return;
+    if (from.nodeName !== to.nodeName) return from.replaceWith(to);
+    if (from.nodeType !== Node.ELEMENT_NODE) {
+      from.data = to.data;
+      return;
+    }
+    for (const name of from.getAttributeNames()) if (!to.hasAttribute(name)) from.removeAttribute(name);
+    for (const { name, value } of to.attributes) from.setAttribute(name, value);
+    const want = [...to.childNodes];
+    while (from.childNodes.length > want.length) from.lastChild.remove();
+    want.forEach((child, i) => (i < from.childNodes.length ? morph(from.childNodes[i], child) : from.append(child)));
+  };
+
+  const update = async () => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(10000) });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    morph(live, page.getElementById("live"));
+    morph(document.querySelector("footer time"), page.querySelector("footer time"));
+  };
   const refresh = async () => {
-    // Not while nobody looks, nor under somebody who reads: a selection or a focused link would be lost.
-    const busy = live.contains(document.activeElement) || !getSelection().isCollapsed;
-    if (!paused && !document.hidden && !busy) {
+    // Not while nobody looks, nor under somebody who selects a URL to copy it.
+    const selection = getSelection();
+    const selecting = !selection.isCollapsed && live.contains(selection.anchorNode);
+    if (!paused && !document.hidden && !selecting) {
       try {
-        const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-        if (answer.ok) {
-          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-          live.replaceChildren(...page.getElementById("live").childNodes);
-          const time = document.querySelector("footer time");
-          time.replaceWith(page.querySelector("footer time"));
-        }
+        await update();
+        stale.hidden = true;
       } catch {
-        // The server is away: the footer's time says how old this is.
+        stale.hidden = false;
       }
     }
     setTimeout(refresh, every);

@@ -119,6 +119,7 @@ func (s *site) waitDone(atMost time.Duration) {
 				Admitted, Waiting, Queued int
 			}
 			IndexLag int `json:"index_lag"`
+			Unread   int `json:"links_waiting"`
 			Stages   []struct {
 				Stage                             string
 				Pending, Active, Scheduled, Retry int
@@ -127,7 +128,7 @@ func (s *site) waitDone(atMost time.Duration) {
 		if err := json.Unmarshal([]byte(r.out), &st); err != nil {
 			s.t.Fatal(err)
 		}
-		if len(st.Crawls) != 1 || st.Crawls[0].Admitted == 0 || st.Crawls[0].Waiting+st.Crawls[0].Queued > 0 || st.IndexLag > 0 {
+		if len(st.Crawls) != 1 || st.Crawls[0].Admitted == 0 || st.Crawls[0].Waiting+st.Crawls[0].Queued > 0 || st.IndexLag+st.Unread > 0 {
 			return false
 		}
 		for _, stage := range st.Stages {

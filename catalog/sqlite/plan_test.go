@@ -1,0 +1,222 @@
+package sqlite
+
+import (
+	"database/sql"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// bigScan is a step that reads all pages, texts or links, one by one.
+var bigScan = regexp.MustCompile(`^SCAN (pages|p|contents|c)\b`)
+
+// No statement may cost what all pages cost: a crawl has a hundred million of them. The plans are made with values bound that no
+// partial index can be inferred from, as in use.
+func TestNoStatementScansPages(t *testing.T) {
+	all := statements(t)
+	plan := planner(t)
+	if len(all) < 40 {
+		t.Fatalf("%d statements were found in the source, want all of them: %q", len(all), all)
+	}
+	for _, q := range all {
+		for _, step := range plan(q) {
+			if bigScan.MatchString(step) {
+				t.Errorf("%s\nreads all pages: %s", q, step)
+			}
+		}
+	}
+}
+
+// The statements that run all the time find what they look for in its order, by an index of their own.
+func TestStatementsUseTheirIndex(t *testing.T) {
+	all := statements(t)
+	plan := planner(t)
+	for _, tt := range []struct {
+		what, like, index string
+		sorted            bool // by the index alone
+	}{
+		{"pages to hand out", `UPDATE pages SET state=1, visit=`, "pages_ready", true},
+		{"hosts that are due", `SELECT id FROM hosts WHERE waiting > 0 AND promote_at`, "hosts_due", true},
+		{"when a host's next page is due", `UPDATE hosts SET promote_at=coalesce((SELECT min(due)`, "pages_ready", true},
+		{"crawls that are open at a host", `max(c.delay)`, "counts_host", true},
+		{"pages whose lease ran out", `SELECT visit, id, robots`, "pages_leased", false},
+		{"hosts whose lease ran out", `SELECT visit, id, robots`, "hosts_robots", false},
+		{"pages with leads", `WHERE p.expand > 0`, "pages_expand", true},
+		{"pages to index", `SELECT p.id, p.seq, p.title`, "pages_seq", true},
+		{"index lag", `SELECT count(*) FROM pages WHERE seq`, "pages_seq", true},
+		{"page found nearer", `UPDATE pages SET depth=min(depth`, "pages_key", true},
+		{"page by URL", `p.crawl_id=(SELECT id FROM crawls WHERE name=?) AND p.key=?`, "pages_key", true},
+		{"export", `p.key>? ORDER BY p.key`, "pages_key", true},
+		{"recrawl", `SELECT id, key, host_id`, "pages_key", true},
+		{"backlog", `FROM hosts WHERE waiting>0`, "hosts_due", true},
+	} {
+		i := slices.IndexFunc(all, func(q string) bool { return strings.Contains(q, tt.like) })
+		if i < 0 {
+			t.Errorf("%s: no statement has %q: did it change?", tt.what, tt.like)
+			continue
+		}
+		steps := strings.Join(plan(all[i]), "\n")
+		if !regexp.MustCompile(`INDEX ` + tt.index + `\b`).MatchString(steps) {
+			t.Errorf("%s: not by index %s but\n%s", tt.what, tt.index, steps)
+		}
+		if tt.sorted && strings.Contains(steps, "USE TEMP B-TREE") {
+			t.Errorf("%s: everything is sorted first:\n%s", tt.what, steps)
+		}
+	}
+}
+
+// planner returns a function that says how SQLite runs a statement.
+func planner(t *testing.T) func(string) []string {
+	c, err := Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return func(q string) (steps []string) {
+		t.Helper()
+		query := c.reads.QueryContext
+		if regexp.MustCompile(`\b(fts|progress|pragma_database_list)\b`).MatchString(q) {
+			conn, err := c.index.joined(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			query = conn.QueryContext
+		}
+		args := make([]any, strings.Count(regexp.MustCompile(`\?2`).ReplaceAllString(q, ""), "?"))
+		for i := range args {
+			args[i] = 7
+		}
+		if n := strings.Count(q, "?1"); n > 0 {
+			args = []any{7, 7}
+		}
+		rows, err := query(t.Context(), "EXPLAIN QUERY PLAN "+q, args...)
+		if err != nil {
+			t.Errorf("%s: %v", q, err)
+			return nil
+		}
+		err = each(rows, func(r *sql.Rows) error {
+			var id, parent, unused int
+			var step string
+			err := r.Scan(&id, &parent, &unused, &step)
+			steps = append(steps, step)
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", q, err)
+		}
+		return steps
+	}
+}
+
+// statements are the statements in the source of this package, apart from those on the little index that makes snippets. They are
+// the constant strings that begin like one; what is put into them at run time is tried with each value that it has.
+func statements(t *testing.T) []string {
+	t.Helper()
+	fset := token.NewFileSet()
+	var files []*ast.File
+	names, err := fs.Glob(os.DirFS("."), "*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(fset, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	values := map[string][]string{"table": {"hosts", "submitters", "segments"}}
+	walk := func(visit func(ast.Node) bool) {
+		for _, f := range files {
+			ast.Inspect(f, visit)
+		}
+	}
+	for range 3 { // constants are made of constants
+		walk(func(n ast.Node) bool {
+			name, value := "", ast.Expr(nil)
+			switch n := n.(type) {
+			case *ast.ValueSpec:
+				if len(n.Values) == 1 {
+					name, value = n.Names[0].Name, n.Values[0]
+				}
+			case *ast.AssignStmt:
+				if id, ok := n.Lhs[0].(*ast.Ident); ok && len(n.Rhs) == 1 && n.Tok == token.DEFINE {
+					name, value = id.Name, n.Rhs[0]
+				}
+			case *ast.CallExpr: // where of hostWhere
+				if s, ok := n.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "hostWhere" {
+					if v := eval(n.Args[1], values); len(v) == 1 && !slices.Contains(values["where"], v[0]) {
+						values["where"] = append(values["where"], v[0])
+					}
+				}
+			}
+			if v := eval(value, values); name != "" && len(v) == 1 && !slices.Contains(values[name], v[0]) {
+				values[name] = append(values[name], v[0])
+			}
+			return true
+		})
+	}
+	found := map[string]bool{}
+	walk(func(n ast.Node) bool {
+		e, ok := n.(ast.Expr)
+		if !ok {
+			return true
+		}
+		all := eval(e, values)
+		for _, s := range all {
+			if verb.MatchString(s) && !little.MatchString(s) {
+				found[s] = true
+			}
+		}
+		_, name := e.(*ast.Ident)
+		return len(all) == 0 && !name // of a sum the whole, not the parts
+	})
+	// hostWhere and pagesFrom both call their condition where; a mixture of the two is no statement.
+	maps.DeleteFunc(found, func(q string, _ bool) bool {
+		return strings.Contains(q, "FROM hosts WHERE WHERE") || strings.HasSuffix(q, "page_id=p.id name=?") || strings.HasSuffix(q, "page_id=p.id id=?")
+	})
+	return slices.Sorted(maps.Keys(found))
+}
+
+var (
+	verb   = regexp.MustCompile(`^(SELECT|UPDATE|INSERT|DELETE)\s`)
+	little = regexp.MustCompile(`(INTO|FROM) s\b`)
+)
+
+// eval returns the values that a constant string can have; none when it is not constant.
+func eval(e ast.Expr, values map[string][]string) []string {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if s, err := strconv.Unquote(e.Value); err == nil && e.Kind == token.STRING {
+			return []string{s}
+		}
+	case *ast.Ident:
+		return values[e.Name]
+	case *ast.BinaryExpr:
+		if e.Op != token.ADD {
+			return nil
+		}
+		var out []string
+		for _, a := range eval(e.X, values) {
+			for _, b := range eval(e.Y, values) {
+				out = append(out, a+b)
+			}
+		}
+		return out
+	}
+	return nil
+}

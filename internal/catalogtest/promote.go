@@ -1,0 +1,491 @@
+package catalogtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/trawl/catalog"
+)
+
+func robotsFirst(w *world) {
+	cr := w.crawl("a")
+	w.urls(cr, "http://a.example/1", "http://a.example/2", "http://b.example/1")
+	got := w.promote()
+	if len(got) != 2 {
+		w.Fatalf("%d batches, want one for each host", len(got))
+	}
+	for _, b := range got {
+		if b.RobotsVisit == "" || len(b.Pages) != 0 {
+			w.Errorf("%s: robots visit %q and %d pages, want robots.txt to come first", b.Host, b.RobotsVisit, len(b.Pages))
+		}
+	}
+	if got[0].RobotsVisit == got[1].RobotsVisit {
+		w.Error("two hosts have one visit")
+	}
+	if again := w.promote(func(win *catalog.Window) { win.Hosts = []int64{got[0].HostID} }); len(again) != 0 {
+		w.Errorf("promoted %v while robots.txt is being read", again)
+	}
+	w.must(w.SetRobots(w.Context(), got[0].HostID, got[0].RobotsVisit, catalog.Robots{State: catalog.RobotsAllow, At: w.now, Until: w.now.Add(time.Hour)}))
+	for _, b := range w.promote() {
+		if b.Host != got[0].Host || b.RobotsVisit != "" || len(b.Pages) == 0 {
+			w.Errorf("promoted %+v, want pages of %s alone", b, got[0].Host)
+		}
+	}
+	w.exact()
+
+	// When what is known is too old, it is read again before any page.
+	w.pass(time.Hour)
+	w.urls(cr, got[0].Host[:len(got[0].Host)-len(":80")]+"/late")
+	again := w.promote(func(win *catalog.Window) { win.Hosts = []int64{got[0].HostID} })
+	if len(again) != 1 || again[0].RobotsVisit == "" || len(again[0].Pages) > 0 {
+		w.Errorf("promoted %+v, want robots.txt again", again)
+	}
+	w.exact()
+}
+
+func order(w *world) {
+	cr := w.crawl("a")
+	u := func(s string) string { return "http://a.example/" + s }
+	w.admit(cr, page(u("normal 1")), page(u("normal 2")), page(u("low"), priority(-1)))
+	w.pass(time.Second)
+	w.admit(cr, page(u("high, late"), priority(1)), page(u("normal, late")), page(u("raised"), priority(-1)))
+	w.admit(cr, page(u("raised"), priority(1)))
+	w.open()
+	all := []string{u("high, late"), u("raised"), u("normal 1"), u("normal 2"), u("normal, late"), u("low")}
+	for len(all) > 0 {
+		n := min(4, len(all))
+		got := w.handOut(func(win *catalog.Window) { win.Total = 4; win.Hosts = []int64{w.host(u("")).ID} })
+		// Half of the window is the most that one host without a delay is given.
+		if len(got) == 0 || len(got) > n {
+			w.Fatalf("%d pages were handed out, want 1 to %d", len(got), n)
+		}
+		w.same("order", urlsOf(got), all[:len(got)])
+		all = all[len(got):]
+		for _, p := range got {
+			w.store(p)
+		}
+	}
+	w.exact()
+}
+
+func horizon(w *world) {
+	cr := w.crawl("a", func(c *catalog.Crawl) { c.Delay = 10 * time.Second })
+	for i := range 20 {
+		w.urls(cr, fmt.Sprintf("http://a.example/%d", i), fmt.Sprintf("http://b.example/%d", i))
+	}
+	hosts := w.open()
+	minute := func(win *catalog.Window) { win.Horizon = time.Minute }
+	at := map[string][]catalog.Promoted{}
+	for _, b := range w.promote(minute) {
+		if len(b.Pages) != 6 || b.Delay != 10*time.Second {
+			w.Errorf("%s was given %d pages at a delay of %v, want the 6 that fit into a minute", b.Host, len(b.Pages), b.Delay)
+		}
+		at[b.Host] = b.Pages
+	}
+	only := func(win *catalog.Window) { minute(win); win.Hosts = hosts }
+	if got := w.handOut(only); len(got) != 0 {
+		w.Errorf("%d further pages for hosts that have their minute", len(got))
+	}
+	for _, p := range at["http://a.example:80"][:4] {
+		w.store(p)
+	}
+	w.pass(time.Minute)
+	if got := w.handOut(minute); len(got) != 4 {
+		w.Errorf("%d further pages for a host that did 4", len(got))
+	}
+	w.same("queued", []int64{w.host("http://a.example/").Queued, w.host("http://b.example/").Queued}, []int64{6, 6})
+	w.exact()
+
+	// A host so slow that not even one page fits still gets one.
+	slow := w.crawl("slow", func(c *catalog.Crawl) { c.Delay = 10 * time.Minute })
+	w.urls(slow, "http://slow.example/1", "http://slow.example/2")
+	w.open()
+	if got := w.handOut(minute); len(got) != 1 {
+		w.Errorf("%d pages for a slow host, want 1", len(got))
+	}
+	w.exact()
+}
+
+func window(w *world) {
+	alone := w.crawl("alone")
+	w.urls(alone, "http://alone.example/1", "http://alone.example/2")
+	w.open()
+	for range 2 {
+		got := w.handOut(func(win *catalog.Window) { win.Total = 1 })
+		if len(got) != 1 {
+			w.Fatalf("%d pages in a window of 1", len(got))
+		}
+		w.store(got[0])
+	}
+	cr, other := w.crawl("a"), w.crawl("b")
+	for h := range 10 {
+		for i := range 5 {
+			w.urls(cr, fmt.Sprintf("http://h%d.example/%d", h, i))
+			w.urls(other, fmt.Sprintf("http://h%d.example/%d", h, i))
+		}
+	}
+	w.open()
+	total := func(n int) func(*catalog.Window) { return func(win *catalog.Window) { win.Total = n } }
+	first := w.handOut(total(12))
+	if len(first) != 12 {
+		w.Errorf("%d pages in a window of 12", len(first))
+	}
+	if got := w.promote(total(12)); len(got) != 0 {
+		w.Errorf("promoted %v into a full window", got)
+	}
+	if got := w.promote(total(5)); len(got) != 0 {
+		w.Errorf("promoted %v into an overfull window", got)
+	}
+	w.end(first[0], "not_found")
+	w.fail(first[1], "reset")
+	w.store(first[2])
+	if got := w.handOut(total(12)); len(got) != 3 {
+		w.Errorf("%d pages for 3 free places", len(got))
+	}
+	w.exact()
+	// In the end all of them get through, in the smallest of windows.
+	rest := w.handOut(total(plenty))
+	if len(rest) != 100-15 {
+		w.Errorf("%d pages are left, want 85", len(rest))
+	}
+	tiny := w.crawl("tiny")
+	w.urls(tiny, "http://tiny.example/")
+	w.open()
+	for _, b := range w.promote(total(100 - 3 + 1)) {
+		if len(b.Pages) != 1 || b.Pages[0].Crawl != "tiny" {
+			w.Errorf("promoted %+v", b)
+		}
+	}
+	w.state("tiny", "http://tiny.example/", catalog.Queued)
+	w.exact()
+}
+
+func due(w *world) {
+	cr := w.crawl("a")
+	w.urls(cr, "http://a.example/1")
+	w.open()
+	w.store(w.one())
+	hour := w.now.Add(time.Hour)
+	if n, err := w.Recrawl(w.Context(), cr.ID, hour); n != 1 || err != nil {
+		w.Fatalf("%d pages are to be visited again (%v)", n, err)
+	}
+	host := w.host("http://a.example/").ID
+	for _, hosts := range [][]int64{nil, {host}} {
+		if got := w.promote(func(win *catalog.Window) { win.Hosts = hosts }); len(got) != 0 {
+			w.Errorf("promoted %v an hour too early", got)
+		}
+	}
+	w.same("due", w.page("a", "http://a.example/1").Due, hour)
+	// A page that is due is not held up by one that is not.
+	w.urls(cr, "http://a.example/now")
+	if got := w.one(); got.URL != "http://a.example/now" {
+		w.Errorf("handed out %s", got.URL)
+	}
+	w.exact()
+	w.now = hour
+	if got := w.one(); got.URL != "http://a.example/1" {
+		w.Errorf("handed out %s", got.URL)
+	}
+	w.exact()
+}
+
+// Several crawls, and robots.txt, may want different things of one host: the most careful of them decides.
+func slowest(w *world) {
+	set := func(d time.Duration, per int) func(*catalog.Crawl) {
+		return func(c *catalog.Crawl) { c.Delay, c.PerHost = d, per }
+	}
+	quick, slow := w.crawl("quick", set(0, 16)), w.crawl("slow", set(2*time.Second, 1))
+	robots := func(u string, d time.Duration) {
+		for _, b := range w.promote() {
+			if b.RobotsVisit == "" {
+				w.Fatalf("promoted %+v", b)
+			}
+			w.must(w.SetRobots(w.Context(), b.HostID, b.RobotsVisit, catalog.Robots{State: catalog.RobotsRead, CrawlDelay: d, At: w.now, Until: w.now.Add(24 * time.Hour)}))
+		}
+	}
+	for i, tt := range []struct {
+		crawls []catalog.Crawl
+		robots time.Duration
+		delay  time.Duration
+		per    int
+	}{
+		{[]catalog.Crawl{quick}, 0, 0, 16},
+		{[]catalog.Crawl{slow}, 0, 2 * time.Second, 1},
+		{[]catalog.Crawl{quick, slow}, 0, 2 * time.Second, 1},
+		{[]catalog.Crawl{slow}, time.Second, 2 * time.Second, 1},
+		{[]catalog.Crawl{slow}, 7500 * time.Millisecond, 7500 * time.Millisecond, 1},
+		{[]catalog.Crawl{quick}, 5 * time.Second, 5 * time.Second, 1}, // 16 places make no sense where a delay is asked for
+		{[]catalog.Crawl{quick, slow}, 5 * time.Second, 5 * time.Second, 1},
+	} {
+		u := fmt.Sprintf("http://h%d.example/", i)
+		for _, cr := range tt.crawls {
+			w.urls(cr, u)
+		}
+		robots(u, tt.robots)
+		for _, b := range w.promote() {
+			if b.Delay != tt.delay || b.PerHost != tt.per {
+				w.Errorf("case %d: delay %v and %d places, want %v and %d", i, b.Delay, b.PerHost, tt.delay, tt.per)
+			}
+			for _, p := range b.Pages {
+				w.store(p)
+			}
+		}
+	}
+	// A crawl that has nothing more to do at a host has no say there.
+	w.urls(quick, "http://h2.example/more")
+	w.pass(time.Minute)
+	for _, b := range w.promote() {
+		if b.Delay != 0 || len(b.Pages) != 1 {
+			w.Errorf("%d pages at a delay of %v, want the one at none", len(b.Pages), b.Delay)
+		}
+	}
+	w.exact()
+}
+
+// A page goes out with what is known of it, so that the visit can ask whether it changed.
+func known(w *world) {
+	cr := w.crawl("a")
+	w.admission(catalog.Admission{Crawl: cr.ID, Submitter: "zoë", Origin: "seed", Now: w.now, Pages: []catalog.Candidate{page("http://a.example/", at(3, 4))}})
+	w.open()
+	p := w.one()
+	if len(p.Visit) < 8 {
+		w.Errorf("visit %q", p.Visit)
+	}
+	w.same("new page", p, catalog.Promoted{ID: p.ID, Visit: p.Visit, URL: "http://a.example/", Crawl: "a", Submitter: "zoë", Depth: 3, Reach: 4})
+	w.same("page's visit", w.page("a", p.URL).Visit, p.Visit)
+	w.store(p, func(s *catalog.Storing) {
+		s.FinalURL, s.ETag, s.LastModified, s.Payload = "http://a.example/x", `W/"1"`, "Thu, 01 Jan 2026 00:00:00 GMT", "sha1:X"
+	})
+	fetched := w.now
+	w.pass(time.Hour)
+	_, err := w.Recrawl(w.Context(), cr.ID, w.now)
+	w.must(err)
+	again := w.one()
+	if again.Visit == p.Visit {
+		w.Error("two visits have one ID")
+	}
+	again.FetchedAt = again.FetchedAt.UTC()
+	w.same("known page", again, catalog.Promoted{
+		ID: p.ID, Visit: again.Visit, URL: p.URL, Crawl: "a", Submitter: "zoë", Depth: 3, Reach: 4,
+		FinalURL: "http://a.example/x", ETag: `W/"1"`, LastModified: "Thu, 01 Jan 2026 00:00:00 GMT", Payload: "sha1:X", FetchedAt: fetched,
+	})
+}
+
+func robotsStates(w *world) {
+	ctx := w.Context()
+	w.urls(w.crawl("a"), "http://a.example/1", "http://a.example/2")
+	visit := func() (int64, string) {
+		w.Helper()
+		got := w.promote()
+		if len(got) != 1 || got[0].RobotsVisit == "" {
+			w.Fatalf("promoted %+v, want robots.txt to be read", got)
+		}
+		return got[0].HostID, got[0].RobotsVisit
+	}
+	robots := func() catalog.Robots {
+		r := w.host("http://a.example/").Robots
+		r.At, r.Until = r.At.UTC(), r.Until.UTC()
+		return r
+	}
+	if r := robots(); r.State != catalog.RobotsUnknown || r.Fails != 0 {
+		w.Errorf("robots of a new host: %+v", r)
+	}
+	// It cannot be had: nothing is crawled until it is to be asked for again.
+	for fails := 1; fails <= catalog.RobotsPatience; fails++ {
+		host, v := visit()
+		r := catalog.Robots{State: catalog.RobotsUnavailable, At: w.now, Until: w.now.Add(time.Hour), Fails: 77}
+		w.must(w.SetRobots(ctx, host, v, r))
+		w.is(w.SetRobots(ctx, host, v, r), catalog.ErrFenced)
+		r.Fails = fails
+		w.same("robots", robots(), r)
+		got := w.promote()
+		if fails < catalog.RobotsPatience {
+			if len(got) != 0 {
+				w.Fatalf("promoted %+v while robots.txt cannot be had", got)
+			}
+			w.pass(59 * time.Minute)
+			if got := w.promote(func(win *catalog.Window) { win.Hosts = []int64{host} }); len(got) != 0 {
+				w.Fatalf("promoted %+v before robots.txt is to be asked for again", got)
+			}
+			w.pass(time.Minute)
+			continue
+		}
+		// Now the pages go out, to fail.
+		if len(got) != 1 || !got[0].RobotsBad || len(got[0].Pages) != 2 {
+			w.Fatalf("promoted %+v, want both pages, and that robots.txt is bad", got)
+		}
+		for _, p := range got[0].Pages {
+			w.fail(p, "robots_unavailable")
+		}
+	}
+	w.exact()
+	// It is there again.
+	w.pass(time.Hour)
+	w.urls(w.crawl("a"), "http://a.example/3")
+	host, v := visit()
+	w.is(w.SetRobots(ctx, host, "someone else's", catalog.Robots{State: catalog.RobotsAllow}), catalog.ErrFenced)
+	w.is(w.SetRobots(ctx, host, "", catalog.Robots{State: catalog.RobotsAllow}), catalog.ErrFenced)
+	read := catalog.Robots{State: catalog.RobotsRead, Body: []byte("User-agent: *\r\nDisallow: /\x00\xff"), CrawlDelay: 1234 * time.Millisecond, At: w.now, Until: w.now.Add(time.Hour)}
+	w.must(w.SetRobots(ctx, host, v, read))
+	w.same("robots", robots(), read)
+	got := w.promote()
+	if len(got) != 1 || got[0].RobotsBad || len(got[0].Pages) != 1 || !got[0].RobotsAt.Equal(w.now) || got[0].Delay != read.CrawlDelay {
+		w.Errorf("promoted %+v", got)
+	}
+	w.exact()
+}
+
+// Concurrent checks that eight promoters, writers and readers at once, half of them on a and half on b, hand out each page once
+// and lose no count. a and b are one empty catalog: the same twice, or opened by two processes.
+func Concurrent(t *testing.T, a, b Catalog) {
+	const hosts, each = 12, 10
+	w := &world{T: t, Catalog: a, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
+	cats := []Catalog{a, b}
+	cr := w.crawl("a")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	together := func(n int, fn func(i int, c Catalog) error) {
+		t.Helper()
+		var wg sync.WaitGroup
+		for i := range n {
+			wg.Go(func() {
+				if err := fn(i, cats[i%2]); err != nil {
+					cancel(fmt.Errorf("worker %d: %w", i, err))
+				}
+			})
+		}
+		wg.Wait()
+		if err := context.Cause(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Everybody finds the same pages at once; each is new to one of them.
+	var mu sync.Mutex
+	fresh := map[string]int{}
+	together(8, func(i int, c Catalog) error {
+		for h := range hosts {
+			var pages []catalog.Candidate
+			for p := range each {
+				pages = append(pages, page(fmt.Sprintf("http://h%d.example/%d", (h+i)%hosts, p), at(i, 8-i)))
+			}
+			got, err := c.Admit(ctx, catalog.Admission{Crawl: cr.ID, Submitter: fmt.Sprint("s", i), Origin: "link", Now: w.now, Pages: pages})
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			for _, u := range got.New {
+				fresh[u]++
+			}
+			mu.Unlock()
+		}
+		return nil
+	})
+	for u, n := range fresh {
+		if n != 1 {
+			t.Errorf("%s was new %d times", u, n)
+		}
+	}
+	if len(fresh) != hosts*each {
+		t.Errorf("%d pages were new, want %d", len(fresh), hosts*each)
+	}
+	for _, p := range w.all(catalog.Filter{}) {
+		if p.Depth != 0 || p.Reach != 8 {
+			t.Errorf("%s has depth %d and reach %d, want the best of all finds, 0 and 8", p.URL, p.Depth, p.Reach)
+		}
+	}
+	w.exact()
+
+	visits, robots := map[string]string{}, map[int64]int{}
+	together(8, func(i int, c Catalog) error {
+		win := w.window()
+		n := 0
+		win.NewID = func() string { n++; return fmt.Sprintf("robots-%d-%d", i, n) }
+		win.Total = 7 * hosts
+		for idle := 0; idle < 3; idle++ {
+			got, err := c.Promote(ctx, win)
+			if err != nil {
+				return err
+			}
+			for _, b := range got {
+				idle = 0
+				mu.Lock()
+				if b.RobotsVisit != "" {
+					robots[b.HostID]++
+				}
+				for _, p := range b.Pages {
+					if by, ok := visits[p.URL]; ok {
+						cancel(fmt.Errorf("%s was handed out to %s and %s", p.URL, by, p.Visit))
+					}
+					visits[p.URL] = p.Visit
+				}
+				mu.Unlock()
+				if b.RobotsVisit != "" {
+					if err := c.SetRobots(ctx, b.HostID, b.RobotsVisit, catalog.Robots{State: catalog.RobotsAllow, At: w.now, Until: w.now.Add(time.Hour)}); err != nil {
+						return err
+					}
+				}
+				for j, p := range b.Pages {
+					if err := finish(ctx, c, j, p, w.found(p)); err != nil {
+						return err
+					}
+				}
+			}
+			mu.Lock()
+			if len(visits) < hosts*each {
+				idle = 0 // others are at it
+			}
+			mu.Unlock()
+		}
+		return nil
+	})
+	seen := map[string]bool{}
+	for _, v := range visits {
+		seen[v] = true
+	}
+	if len(visits) != hosts*each || len(seen) != len(visits) || len(robots) != hosts {
+		t.Errorf("%d pages of %d were handed out, to %d visits; robots.txt of %d hosts of %d was read", len(visits), hosts*each, len(seen), len(robots), hosts)
+	}
+	for h, n := range robots {
+		if n != 1 {
+			t.Errorf("robots.txt of host %d was read %d times", h, n)
+		}
+	}
+	w.exact()
+	together(4, func(_ int, c Catalog) error {
+		for {
+			if n, err := c.IndexBatch(ctx, 7); n == 0 || err != nil {
+				return err
+			}
+		}
+	})
+	stored := len(w.all(catalog.Filter{State: catalog.Stored}))
+	for _, c := range cats {
+		found, err := c.Search(ctx, catalog.Query{Words: "text", Limit: 1})
+		if err != nil || int(found.Total) != stored {
+			t.Errorf("%d pages are found (%v), want the %d that are stored", found.Total, err, stored)
+		}
+	}
+}
+
+// finish closes the j-th page of a batch in one of the ways there are, twice, as a stage may run twice.
+func finish(ctx context.Context, c Catalog, j int, p catalog.Promoted, s catalog.Storing) error {
+	for range 2 {
+		var err error
+		switch j % 4 {
+		case 0:
+			_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Ended, Reason: "not_found", Now: s.FetchedAt})
+		case 1:
+			_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Failed, Reason: "reset", Now: s.FetchedAt, Err: "x"})
+		default:
+			_, err = c.Store(ctx, s)
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("finish %s", p.URL), err)
+		}
+	}
+	return nil
+}
