@@ -151,6 +151,9 @@ func (c Config) Validate() error {
 	if c.Shards != 1 {
 		errs = append(errs, fmt.Errorf("TRAWL_SHARDS %d: this version has one queue for fetch: leave it at 1", c.Shards))
 	}
+	if c.RedisURL != "" && !slices.ContainsFunc([]string{"redis://", "rediss://", "unix://"}, func(p string) bool { return strings.HasPrefix(c.RedisURL, p) }) {
+		errs = append(errs, errors.New("REDIS_URL: want redis://host:6379, rediss://host:6379 or unix:///path"))
+	}
 	if strings.ContainsAny(c.Contact, "\r\n") {
 		errs = append(errs, errors.New("TRAWL_CONTACT: want one line"))
 	}

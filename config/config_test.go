@@ -54,6 +54,7 @@ func TestBadValuesAreNamed(t *testing.T) {
 		{"DATABASE_URL=mysql://h/db", "DATABASE_URL"},
 		{"STORE_URL=ftp://h/dir", "STORE_URL"},
 		{"TRAWL_SHARDS=4", "TRAWL_SHARDS"},
+		{"REDIS_URL=localhost", "REDIS_URL: want redis://"},
 	} {
 		_, err := config.Load([]string{tt.env})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

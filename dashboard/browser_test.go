@@ -334,7 +334,7 @@ func TestScreenshots(t *testing.T) {
 	p.do(scheme("light"))
 	for _, picture := range []struct{ name, path, ready string }{
 		{"overview", "/", `document.querySelectorAll(".events tbody tr").length > 20`},
-		{"search", "/search?crawl=handbook&q=" + url.QueryEscape("pla* stea* click"), `document.querySelectorAll("mark").length > 3`},
+		{"search", "/search?crawl=handbook&q=" + url.QueryEscape("vimko sta*"), `document.querySelectorAll("mark").length > 3`},
 		{"asynqmon", "/asynqmon/", `document.body.innerText.includes("fetch")`},
 	} {
 		p.visit(picture.path)

@@ -152,6 +152,9 @@ func parseSubmission(values map[string]any) (tasks.Admit, error) {
 	if t.Submitter == "" {
 		t.Submitter = "stream"
 	}
+	if err := t.Validate(); err != nil {
+		return t, err
+	}
 	if s("url") == "" {
 		return t, errors.New("no field url")
 	}

@@ -33,7 +33,7 @@ type MemoryGate struct {
 type hostGate struct {
 	name       string
 	next, last time.Time
-	lag        time.Duration // by which starts turned out later than a delay after each other, on average
+	lag        time.Duration        // by which starts turned out later than a delay after each other, on average
 	busy       map[string]time.Time // visit → since
 	at         *list.Element
 }

@@ -12,8 +12,8 @@ import (
 // leasesAtOnce bounds the visits that are asked after in one go.
 const leasesAtOnce = 1000
 
-// leadPatience is how long a page's links may wait to be admitted before it is looked into.
-const leadPatience = time.Minute
+// leadPatience is how long a page's links may wait to be admitted before it is looked into, in handovers.
+const leadPatience = 6
 
 // Reconcile puts back into the frontier what the queue has lost. In the usual case it looks at the visits whose lease ran out.
 // When the queue is not the one that the window was handed out to, because Redis lost its data or the crawl was moved, it looks
@@ -49,7 +49,7 @@ func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Resul
 	}
 	res := tasks.Done().With(tasks.Fact{Reason: fmt.Sprintf("%d visits put back", lost)})
 	// Whose links have waited for long may have lost the task that was to admit them; one that is still there is not doubled.
-	waited := now.Add(-leadPatience)
+	waited := now.Add(-leadPatience * c.Work.Handover())
 	if epoch != known {
 		waited = now.Add(-c.Work.Handover())
 	}

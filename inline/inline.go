@@ -88,6 +88,8 @@ func (r *Runner) feed(ctx context.Context, ready chan<- *item) error {
 			if err != nil || left == 0 {
 				return err
 			}
+			// Nothing is at hand, and yet not all is done: what the last run left half done is found bit by bit.
+			r.put(tasks.Next{Task: tasks.Reconcile{}, At: time.Now().Add(pollEvery)}, 0)
 		}
 		timer := time.NewTimer(wait)
 		select {

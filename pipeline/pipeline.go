@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"example.org/trawl/events"
@@ -46,6 +47,7 @@ type Line struct {
 	settler Settler
 	events  Recorder
 	log     *slog.Logger
+	told    sync.Map // fault.Kind → when it was last logged
 }
 
 // New returns a pipeline of stages.
@@ -103,7 +105,7 @@ func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, 
 	if !rule.GivesUp(n) || v.ID == "" {
 		e.What = events.Retrying
 		l.events.Record(e)
-		l.log.WarnContext(ctx, "will try again", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+		l.retrying(ctx, t, kind, n, err)
 		return nil, &Retry{After: max(rule.Wait(n), fault.RetryAfter(err)), Free: rule.Retries == fault.Forever, Err: err}
 	}
 	f := Failure{Stage: t.Kind(), Kind: kind, Attempts: n, Err: err}
@@ -115,6 +117,24 @@ func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, 
 	l.events.Record(e)
 	l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
 	return follows.Next, nil
+}
+
+// quiet is how long an outage of ours, which every task meets, is not told again.
+const quiet = 30 * time.Second
+
+// retrying logs that a task will run again. Trouble of a host is told each time; what stops everybody is told now and then.
+func (l *Line) retrying(ctx context.Context, t tasks.Task, kind fault.Kind, n int, err error) {
+	level := slog.LevelWarn
+	if fault.Of(kind).Retries == fault.Forever {
+		now := time.Now()
+		last, _ := l.told.Load(kind)
+		if at, ok := last.(time.Time); kind == fault.Stopped || ok && now.Sub(at) < quiet {
+			level = slog.LevelDebug
+		} else {
+			l.told.Store(kind, now)
+		}
+	}
+	l.log.Log(ctx, level, "will try again: "+fault.Of(kind).Means, "stage", t.Kind(), "url", t.About().URL, "fault", kind, "tries", n, "err", err)
 }
 
 // stage runs the stage within its time limit; a panic is an error of kind Panic.

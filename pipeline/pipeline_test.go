@@ -71,8 +71,11 @@ func TestRun(t *testing.T) {
 		{"goes on", follows.With(tasks.Fact{Reason: "because"}), 1, []string{"started fetch http://a.test/", "done fetch http://a.test/ because"}, nil},
 		{"ends", tasks.End(tasks.Gone), 0, []string{"started fetch http://a.test/", "ended fetch http://a.test/ gone"}, []string{"end v gone"}},
 		{
-			"tells of others", tasks.Result{Admitted: []tasks.Visit{page("http://a.test/1"), page("http://a.test/2")}, Closed: []tasks.Closed{{Visit: page("http://a.test/3"), Reason: tasks.Robots}}}, 0,
-			[]string{"started fetch http://a.test/", "done fetch http://a.test/", "admitted admit http://a.test/1", "admitted admit http://a.test/2", "ended admit http://a.test/3 robots"}, nil,
+			"tells of others",
+			tasks.Result{Admitted: []tasks.Visit{page("http://a.test/1"), page("http://a.test/2")}, Closed: []tasks.Closed{{Visit: page("http://a.test/3"), Reason: tasks.Robots}}},
+			0,
+			[]string{"started fetch http://a.test/", "done fetch http://a.test/", "admitted admit http://a.test/1", "admitted admit http://a.test/2", "ended admit http://a.test/3 robots"},
+			nil,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -95,7 +98,9 @@ func TestFailuresFollowTheTable(t *testing.T) {
 	for _, rule := range fault.Rules() {
 		t.Run(string(rule.Kind), func(t *testing.T) {
 			cause := errors.New("cause")
-			fails := func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.Result{}, fault.New(rule.Kind, cause) }
+			fails := func(context.Context, tasks.Task) (tasks.Result, error) {
+				return tasks.Result{}, fault.New(rule.Kind, cause)
+			}
 			for failed := range 15 {
 				f := &floor{next: tasks.Then(tasks.Promote{})}
 				next, err := run(t.Context(), f, fetchTask, failed, fails)
@@ -136,7 +141,9 @@ func TestRobotsVisitGivesUpAtOnce(t *testing.T) {
 	robots := tasks.Fetch{Leg: tasks.Leg{Visit: tasks.Visit{ID: "r", URL: "http://a.test/robots.txt", Robots: true}}}
 	for kind, closed := range map[fault.Kind]bool{fault.ServerError: true, fault.FirstByte: true, fault.CatalogDown: false, fault.Stopped: false} {
 		f := &floor{}
-		_, err := run(t.Context(), f, robots, 0, func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.Result{}, fault.New(kind, errors.New("x")) })
+		_, err := run(t.Context(), f, robots, 0, func(context.Context, tasks.Task) (tasks.Result, error) {
+			return tasks.Result{}, fault.New(kind, errors.New("x"))
+		})
 		if (err == nil) != closed || (len(f.closed) == 1) != closed {
 			t.Errorf("%s: %v, closed %q", kind, err, f.closed)
 		}
@@ -188,8 +195,10 @@ func TestTriesReachTheStage(t *testing.T) {
 func TestVisitThatCannotBeClosedRunsAgain(t *testing.T) {
 	down := fault.New(fault.CatalogDown, errors.New("locked"))
 	for name, s := range map[string]pipeline.Stage{
-		"end":  func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.End(tasks.Gone), nil },
-		"fail": func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.Result{}, fault.New(fault.TLS, errors.New("x")) },
+		"end": func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.End(tasks.Gone), nil },
+		"fail": func(context.Context, tasks.Task) (tasks.Result, error) {
+			return tasks.Result{}, fault.New(fault.TLS, errors.New("x"))
+		},
 	} {
 		_, err := run(t.Context(), &floor{err: down}, fetchTask, fault.Of(fault.TLS).Retries, s)
 		if r := (*pipeline.Retry)(nil); !errors.As(err, &r) || !r.Free || fault.KindOf(err) != fault.CatalogDown {

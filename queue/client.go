@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -25,6 +26,17 @@ func Open(url string) (redis.UniversalClient, error) {
 	o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 40, 50*time.Millisecond, time.Second
 	o.PoolSize = 64
 	return redis.NewClient(o), nil
+}
+
+// QuietRedis has go-redis, which writes to standard error by itself, write to log at level debug: what it complains of comes
+// back as an error too.
+func QuietRedis(log *slog.Logger) { redis.SetLogger(redisLog{log}) }
+
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements go-redis's interface.
+func (l redisLog) Printf(ctx context.Context, format string, v ...any) {
+	l.log.DebugContext(ctx, "redis", "msg", fmt.Sprintf(format, v...))
 }
 
 // OpenBriefly connects to the Redis at url for a command that is to say within seconds that it cannot.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"example.org/trawl/queue"
 	"example.org/trawl/tasks"
 )
+
+// Quiet keeps the Redis client from writing to standard error what comes back as an error too.
+func Quiet() { queue.QuietRedis(slog.New(slog.DiscardHandler)) }
 
 // Command is enqueue: it needs Redis, whose address is in redisURL by the time it runs, and nothing else.
 func Command(redisURL *string) *cobra.Command {

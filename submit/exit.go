@@ -38,7 +38,7 @@ func Exit(ctx context.Context, cmd *cobra.Command) int {
 	err := cmd.ExecuteContext(ctx)
 	status := statusOf(err)
 	if err != nil && !errors.Is(err, ErrPart) && !errors.Is(err, ErrInterrupted) {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.Name(), strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", cmd.Name(), strings.Join(strings.Fields(strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")), " "))
 	}
 	return status
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/user"
-	"regexp"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -60,16 +59,11 @@ func loginName() string {
 // perHostWithoutDelay is how many connections one host gets when there is no delay to keep.
 const perHostWithoutDelay = 16
 
-var nameRE = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,63}$`)
-
 // Admit returns the task that submits urls with what the flags say. Settings that were not named stay as the crawl has them.
 func (f *Flags) Admit(urls []string) (tasks.Admit, error) {
 	t := tasks.Admit{Batch: tasks.NewID(), Crawl: f.Crawl, Submitter: f.Submitter, Origin: tasks.OriginSeed, Reach: f.Depth, URLs: urls}
-	if !nameRE.MatchString(f.Crawl) {
-		return t, fmt.Errorf("--crawl %q: want up to 64 letters, digits, dots, dashes or underscores", f.Crawl)
-	}
-	if f.Submitter == "" || len(f.Submitter) > 64 {
-		return t, fmt.Errorf("--submitter %q: want 1 to 64 characters", f.Submitter)
+	if err := t.Validate(); err != nil {
+		return t, fmt.Errorf("--%w", err)
 	}
 	if f.Depth < tasks.NoLimit {
 		return t, fmt.Errorf("--depth %d: want 0 or more, or -1 for no limit", f.Depth)

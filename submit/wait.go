@@ -45,12 +45,16 @@ func Publish(ctx context.Context, rdb redis.UniversalClient, all []catalog.Tally
 	return nil
 }
 
+// waitPatience is how long Redis may be away before Wait gives up.
+const waitPatience = time.Minute
+
 // Wait returns when the crawl has had nothing to do for a moment: no page open, and nothing on its way to admission.
 func Wait(ctx context.Context, rdb redis.UniversalClient, crawl string) error {
 	began := time.Now()
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	answered := began
 	// Twice in a row: between the moment at which a page is closed and the one at which its links are in the queue, the crawl
 	// looks done.
 	for quiet := 0; quiet < 2; {
@@ -60,8 +64,10 @@ func Wait(ctx context.Context, rdb redis.UniversalClient, crawl string) error {
 		case <-tick.C:
 		}
 		done, err := idle(ctx, rdb, inspector, crawl, began)
-		if err != nil {
-			return err
+		if err == nil {
+			answered = time.Now()
+		} else if time.Since(answered) > waitPatience {
+			return fmt.Errorf("the URLs are submitted, but Redis has not answered for %s: %w", waitPatience, err)
 		}
 		if quiet++; !done {
 			quiet = 0

@@ -90,6 +90,27 @@ func (s Settings) Validate() error {
 	return errors.Join(errs...)
 }
 
+var crawlName = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,63}$`)
+
+// Validate tells what is wrong with the names in a submission.
+func (t Admit) Validate() error {
+	if !crawlName.MatchString(t.Crawl) {
+		return fmt.Errorf("crawl %q: want up to 64 letters, digits, dots, dashes or underscores", cut(t.Crawl))
+	}
+	if t.Submitter == "" || len(t.Submitter) > 64 {
+		return fmt.Errorf("submitter %q: want 1 to 64 characters", cut(t.Submitter))
+	}
+	return nil
+}
+
+// cut keeps a message short.
+func cut(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
+
 // ParsePriority reads a priority as people write it: high, normal (or nothing) or low.
 func ParsePriority(s string) (int, error) {
 	switch s {

@@ -36,6 +36,12 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 				return err
 			}
 		}
+		// Settings that let more in are also for the links of pages that were read before; reconcile looks at them.
+		if len(old) > 0 && string(old) != string(cr.Settings) {
+			if _, err := t.exec(`UPDATE pages SET expand=1 WHERE crawl_id=? AND leads=1 AND state>1 AND (reach>0 OR depth=0)`, id); err != nil {
+				return err
+			}
+		}
 		// A shorter delay is to be felt at once.
 		_, err = t.exec(`UPDATE hosts SET promote_at=min(promote_at, ?) WHERE waiting > 0 AND id IN (SELECT ref FROM counts WHERE crawl_id=? AND dim=1)`, now.UnixMilli(), id)
 		return err

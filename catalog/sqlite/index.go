@@ -25,23 +25,24 @@ type index struct {
 }
 
 const indexTables = `
-CREATE TABLE IF NOT EXISTS progress (one INTEGER PRIMARY KEY CHECK (one = 1), done INTEGER NOT NULL);
-INSERT OR IGNORE INTO progress VALUES (1, 0);
-CREATE VIRTUAL TABLE IF NOT EXISTS fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="` + tokenizer + `");
+DROP TABLE IF EXISTS progress;
+DROP TABLE IF EXISTS fts;
+CREATE TABLE progress (catalog TEXT NOT NULL, done INTEGER NOT NULL);
+CREATE VIRTUAL TABLE fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="` + tokenizer + `");
 INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');`
 
 // tokenizer folds case and accents of all scripts.
 const tokenizer = "unicode61 remove_diacritics 2"
 
-func openIndex(ctx context.Context, path, catalogPath string) (*index, error) {
+func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index, error) {
 	x := &index{}
 	var err error
 	if x.db, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=cache_size(-32768)"); err != nil {
 		return nil, err
 	}
 	x.db.SetMaxOpenConns(1)
-	if err = x.tables(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("index %s: %w; it can be made again: move it away", path, explain(err)), x.close())
+	if err = x.tables(ctx, catalogID); err != nil {
+		return nil, errors.Join(fmt.Errorf("index %s: %w: it can be made again from the catalog: move it away", path, err), x.close())
 	}
 	if x.search, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, x.close())
@@ -74,17 +75,27 @@ func (x *index) joined(ctx context.Context) (*sql.Conn, error) {
 	return conn, nil
 }
 
-func (x *index) tables(ctx context.Context) error {
+// tables makes the tables, unless they are there and of this catalog: another's pages have other numbers.
+func (x *index) tables(ctx context.Context, catalogID string) error {
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
 	var there int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='fts'`).Scan(&there); err != nil || there > 0 {
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='progress'`).Scan(&there); err != nil {
 		return err
 	}
+	if there > 0 {
+		var id string
+		if err := tx.QueryRowContext(ctx, `SELECT catalog FROM progress`).Scan(&id); err != nil || id == catalogID {
+			return err
+		}
+	}
 	if _, err := tx.ExecContext(ctx, indexTables); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO progress (catalog, done) VALUES (?, 0)`, catalogID); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -133,7 +144,7 @@ func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, id); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`, id, title, description, text)
+		_, err = tx.ExecContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`, id, split(title), split(description), split(text))
 		return err
 	})
 	if err != nil || took == 0 {
@@ -157,7 +168,7 @@ func (c *Catalog) IndexLag(ctx context.Context) (lag int64, err error) {
 
 // Search returns the pages that match q, the best first.
 func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, error) {
-	var out catalog.Found
+	out := catalog.Found{Hits: []catalog.Hit{}}
 	match := matchExpr(q.Words)
 	if match == "" {
 		return out, nil
@@ -180,7 +191,7 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 	if err := conn.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
-	rows, err := conn.QueryContext(ctx, `SELECT p.id, CASE WHEN p.final_url='' THEN p.url ELSE p.final_url END, w.name, p.title, p.fetched_at`+from+
+	rows, err := conn.QueryContext(ctx, `SELECT p.id, p.url, w.name, p.title, p.fetched_at`+from+
 		` ORDER BY fts.rank LIMIT ? OFFSET ?`, match, crawl, crawl, q.Limit, q.From)
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
@@ -229,7 +240,7 @@ func (c *Catalog) snippets(ctx context.Context, match string, ids []int64, hits 
 		if err != nil {
 			return fmt.Errorf("text of page %d: %w", id, err)
 		}
-		if _, err := db.ExecContext(ctx, `INSERT INTO s (rowid, title, description, text) VALUES (?,?,?,?)`, i+1, title, description, text); err != nil {
+		if _, err := db.ExecContext(ctx, `INSERT INTO s (rowid, title, description, text) VALUES (?,?,?,?)`, i+1, split(title), split(description), split(text)); err != nil {
 			return sqlError(err)
 		}
 	}
@@ -246,10 +257,36 @@ func (c *Catalog) snippets(ctx context.Context, match string, ids []int64, hits 
 	}))
 }
 
+// seam parts characters for the tokenizer and is invisible to people: the zero width space.
+const seam = "\u200b"
+
+// split parts the characters of scripts that are written without spaces, so that each is a token and a word of them a phrase.
+func split(s string) string {
+	if !strings.ContainsFunc(s, unspaced) {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(2 * len(s))
+	for _, r := range s {
+		if unspaced(r) {
+			b.WriteString(seam)
+			b.WriteRune(r)
+			b.WriteString(seam)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func unspaced(r rune) bool {
+	return r > 0xE00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
+
 // pieces splits a snippet at its marks.
 func pieces(s string) []catalog.Piece {
 	var out []catalog.Piece
-	s = spaces.ReplaceAllString(s, " ")
+	s = spaces.ReplaceAllString(strings.ReplaceAll(s, seam, ""), " ")
 	for on := false; s != ""; on = !on {
 		mark := markOn
 		if on {
@@ -281,7 +318,7 @@ func matchExpr(words string) string {
 		if !strings.ContainsFunc(w, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 			continue
 		}
-		quoted := `"` + strings.ReplaceAll(w, `"`, `""`) + `"` + star
+		quoted := `"` + strings.ReplaceAll(split(w), `"`, `""`) + `"` + star
 		if not {
 			without = append(without, quoted)
 		} else {
@@ -297,6 +334,9 @@ func matchExpr(words string) string {
 	}
 	return expr
 }
+
+// Searchable tells whether there is anything to look for in what a person typed.
+func Searchable(words string) bool { return matchExpr(words) != "" }
 
 // queryWords splits at white space outside of quotation marks.
 func queryWords(s string) []string {

@@ -5,6 +5,7 @@ package sqlite
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -55,6 +56,10 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Catalog, error) 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, explain(err)), c.Close())
 	}
+	// The index has a way out of its own: it can be made again.
+	if err := c.openIndex(ctx); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
 	return c, nil
 }
 
@@ -69,8 +74,28 @@ func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
 	if c.write, err = newWriter(ctx, uri(c.path)+pragmas+"&_pragma=cache_size(-65536)", log); err != nil {
 		return err
 	}
-	c.index, err = openIndex(ctx, indexPath(c.path), c.path)
+	return nil
+}
+
+func (c *Catalog) openIndex(ctx context.Context) error {
+	id, err := c.identity(ctx)
+	if err != nil {
+		return err
+	}
+	c.index, err = openIndex(ctx, indexPath(c.path), c.path, id)
 	return err
+}
+
+// identity is a word that no other catalog has.
+func (c *Catalog) identity(ctx context.Context) (id string, err error) {
+	err = c.write.do(ctx, func(t *tx) error {
+		if _, err := t.exec(`INSERT OR IGNORE INTO meta (name, value) VALUES ('identity', ?)`, rand.Text()); err != nil {
+			return err
+		}
+		_, err := t.row(`SELECT value FROM meta WHERE name='identity'`, nil, &id)
+		return err
+	})
+	return id, err
 }
 
 func indexPath(path string) string { return filepath.Join(filepath.Dir(path), "index.db") }

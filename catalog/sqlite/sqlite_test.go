@@ -209,8 +209,8 @@ func TestDamage(t *testing.T) {
 		"catalog is no database": {"catalog.db", garbage, "put a backup in its place, or move it away"},
 		"catalog is damaged":     {"catalog.db", overwrite, "put a backup in its place, or move it away"},
 		"catalog is a folder":    {"catalog.db", func(t *testing.T, p string) { must(t, errors.Join(os.Remove(p), os.Mkdir(p, 0o755))) }, "another TRAWL_DATA"},
-		"index is no database":   {"index.db", garbage, "it can be made again: move it away"},
-		"index is damaged":       {"index.db", overwrite, "it can be made again: move it away"},
+		"index is no database":   {"index.db", garbage, "it can be made again from the catalog: move it away"},
+		"index is damaged":       {"index.db", overwrite, "it can be made again from the catalog: move it away"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -143,8 +143,9 @@ func (w *writer) transact(fn func(*tx) error) error {
 		_, err = w.conn.ExecContext(ctx, "COMMIT")
 	}
 	if err != nil {
+		// SQLite rolls back by itself when the disk is full, and then this is an error that says nothing.
 		if _, rerr := w.conn.ExecContext(ctx, "ROLLBACK"); rerr != nil {
-			w.log.Error("roll back", "err", rerr)
+			w.log.Debug("roll back", "err", rerr)
 		}
 		return sqlError(err)
 	}

@@ -30,6 +30,7 @@ func run() int {
 			return &submit.UsageError{Err: err}
 		}
 		redisURL = cfg.RedisURL
+		submit.Quiet()
 		return nil
 	}
 	return submit.Exit(ctx, cmd)

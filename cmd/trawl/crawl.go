@@ -100,7 +100,7 @@ func (a *app) crawl(cmd *cobra.Command, o *crawlOptions, args []string) (err err
 
 // crawlInline crawls until every page is done or ctx is.
 func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (summary, error) {
-	unlock, err := lockData(a.cfg.Data)
+	unlock, err := lockData(a.cfg.Data, true)
 	if err != nil {
 		return summary{}, err
 	}
@@ -157,19 +157,27 @@ func resumable(ctx context.Context, p *parts, crawl string) error {
 	return err
 }
 
-func openPages(ctx context.Context, p *parts) (n int64, err error) {
+// openPages is how many pages are not done: not closed, or closed with links that are not admitted, or not searchable.
+func openPages(ctx context.Context, p *parts) (int64, error) {
 	all, err := p.catalog.Status(ctx)
-	for _, t := range all {
-		n += t.Open()
+	if err != nil {
+		return 0, err
 	}
-	return n, err
+	leads, err := p.catalog.LeadsLeft(ctx)
+	if err != nil {
+		return 0, err
+	}
+	lag, err := p.catalog.IndexLag(ctx)
+	counts := total(all)
+	return counts.Open() + leads + lag, err
 }
 
 // lateWork is the runner, which is made after the stages that ask it.
 type lateWork struct{ handlers.Work }
 
-// lockData makes sure that only one crawl runs in a data directory.
-func lockData(dir string) (unlock func(), err error) {
+// lockData makes sure that a crawl has its data directory alone: workers may share one, and take each other's pages for lost
+// if they do not share a queue too.
+func lockData(dir string, alone bool) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("data directory: %w: name another with TRAWL_DATA or --data", err)
 	}
@@ -178,9 +186,13 @@ func lockData(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("data directory: %w: name another with TRAWL_DATA or --data", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	how := syscall.LOCK_SH
+	if alone {
+		how = syscall.LOCK_EX
+	}
+	if err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by another trawl crawl: wait for it, or name another with --data", dir)
+		return nil, fmt.Errorf("data directory %s is in use by another trawl crawl, up or worker: wait for it, or name another with --data", dir)
 	}
 	return func() { _ = f.Close() }, nil
 }

@@ -35,9 +35,6 @@ func workerCommand(a *app) *cobra.Command {
 			if err != nil {
 				return &submit.UsageError{Err: err}
 			}
-			if a.cfg.Contact == "" {
-				a.log.Warn(errNoContact.Error())
-			}
 			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error { return a.runWorker(ctx, rdb, kinds) })
 		},
 	}
@@ -114,6 +111,14 @@ func (a *app) withRedis(ctx context.Context, fn func(context.Context, redis.Univ
 // runWorker runs the stages until ctx is done, and what belongs to having them: the event feed, the intake of submitted URLs
 // where admit runs, and the counts for those who can reach Redis alone.
 func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []tasks.Kind) error {
+	unlock, err := lockData(a.cfg.Data, false)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if a.cfg.Contact == "" && len(a.cfg.AllowNets) == 0 {
+		a.log.WarnContext(ctx, errNoContact.Error())
+	}
 	p, err := a.open(ctx, frontier.NewRedisGate(rdb), queue.NewWork(rdb))
 	if err != nil {
 		return err

@@ -51,10 +51,13 @@ func searchCommand(a *app) *cobra.Command {
 		Example: "  trawl search crawl frontier\n  trawl search '\"robots exclusion\" -draft'",
 		Args:    submit.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.Limit < 1 {
-				return &submit.UsageError{Err: fmt.Errorf("--limit %d: want at least 1", q.Limit)}
+			if q.Limit < 1 || q.From < 0 {
+				return &submit.UsageError{Err: fmt.Errorf("--limit %d --offset %d: want at least 1 and 0", q.Limit, q.From)}
 			}
 			q.Words = strings.Join(args, " ")
+			if !sqlite.Searchable(q.Words) {
+				return &submit.UsageError{Err: fmt.Errorf("%q: want at least one word to look for (-word only leaves pages out)", q.Words)}
+			}
 			return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
 				found, err := c.Search(cmd.Context(), q)
 				if err != nil {

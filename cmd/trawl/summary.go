@@ -18,6 +18,7 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
+	"example.org/trawl/tasks"
 )
 
 // summary is what a crawl says when it is over.
@@ -35,6 +36,7 @@ type summary struct {
 	CPUPerPage  float64          `json:"cpu_ms_per_page"`
 	Data        []place          `json:"data"`
 	Interrupted bool             `json:"interrupted,omitempty"`
+	Hints       []string         `json:"hints,omitempty"` // what kept the crawl from more, and the way out
 }
 
 // place is where something can be found.
@@ -121,7 +123,29 @@ func (m *meter) summary(ctx context.Context, c *sqlite.Catalog) (summary, error)
 			s.Reasons[r] += k
 		}
 	}
-	return s, nil
+	s.Hints, err = hints(ctx, c, all, s.Reasons)
+	return s, err
+}
+
+// hints says what kept a crawl from more than its pages, and what to do about it.
+func hints(ctx context.Context, c *sqlite.Catalog, all []catalog.Tally, reasons map[string]int64) ([]string, error) {
+	var out []string
+	for _, t := range all {
+		cr, err := c.Crawl(ctx, t.Crawl)
+		if err != nil {
+			return nil, err
+		}
+		if t.Admitted() >= cr.MaxPages {
+			out = append(out, fmt.Sprintf("crawl %s has its most pages, %s: --max-pages lets in more", t.Crawl, humanize.Comma(cr.MaxPages)))
+		}
+	}
+	if reasons[string(tasks.NoContact)] > 0 {
+		out = append(out, "without TRAWL_CONTACT only the networks in TRAWL_ALLOW_NETS are crawled: set it to a URL or address at which site owners reach you")
+	}
+	if reasons[string(tasks.Private)] > 0 {
+		out = append(out, "private addresses were not touched: TRAWL_ALLOW_NETS or --allow-net names networks that may be")
+	}
+	return out, nil
 }
 
 func (s summary) print(w io.Writer, asJSON bool) error {
@@ -131,7 +155,7 @@ func (s summary) print(w io.Writer, asJSON bool) error {
 	var b strings.Builder
 	head := "done"
 	if s.Interrupted {
-		head = fmt.Sprintf("interrupted: %s pages are still to be done; run it again to go on", humanize.Comma(s.Waiting))
+		head = fmt.Sprintf("interrupted with %s pages to be done; run it again to go on", humanize.Comma(s.Waiting))
 	}
 	fmt.Fprintf(&b, "%s\n", head)
 	row := func(what, format string, args ...any) {
@@ -141,6 +165,9 @@ func (s summary) print(w io.Writer, asJSON bool) error {
 	row("failed", "%s%s", humanize.Comma(s.Failed), s.because(true))
 	row("ended", "%s%s", humanize.Comma(s.Ended), s.because(false))
 	row("took", "%s: %.0f pages/s, %.1f MB/s, %.2f ms CPU a page", time.Duration(s.Seconds*float64(time.Second)).Round(10*time.Millisecond), s.PagesPerS, s.MBPerS, s.CPUPerPage)
+	for _, h := range s.Hints {
+		row("note", "%s", h)
+	}
 	for _, p := range s.Data {
 		row(p.What, "%s", p.Path)
 	}

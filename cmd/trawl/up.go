@@ -58,8 +58,6 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 			return err
 		}
 		defer web.Close()
-	} else if a.cfg.Contact == "" {
-		a.log.Warn(errNoContact.Error())
 	}
 	kind, stop, err := a.ownRedis(ctx, o.miniredis)
 	if err != nil {

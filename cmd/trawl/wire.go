@@ -21,6 +21,7 @@ import (
 	"example.org/trawl/fetch"
 	"example.org/trawl/handlers"
 	"example.org/trawl/pipeline"
+	"example.org/trawl/queue"
 )
 
 // agent is how robots.txt and robots metas name the crawler.
@@ -51,6 +52,7 @@ func newLog(c config.Log) *slog.Logger {
 	}
 	log := slog.New(h)
 	slog.SetDefault(log) // net/http and others write through the standard logger
+	queue.QuietRedis(log)
 	return log
 }
 

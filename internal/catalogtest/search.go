@@ -268,8 +268,12 @@ func searchFilter(w *world) {
 		hits  int
 		total int64
 	}{
-		{catalog.Query{Limit: 100}, 14, 14}, {catalog.Query{Limit: 100, Crawl: "a"}, 7, 7}, {catalog.Query{Limit: 5}, 5, 14}, {catalog.Query{Limit: 5, From: 10}, 4, 14},
-		{catalog.Query{Limit: 5, From: 99}, 0, 14}, {catalog.Query{Limit: 5, From: 5, Crawl: "b"}, 2, 7},
+		{catalog.Query{Limit: 100}, 14, 14},
+		{catalog.Query{Limit: 100, Crawl: "a"}, 7, 7},
+		{catalog.Query{Limit: 5}, 5, 14},
+		{catalog.Query{Limit: 5, From: 10}, 4, 14},
+		{catalog.Query{Limit: 5, From: 99}, 0, 14},
+		{catalog.Query{Limit: 5, From: 5, Crawl: "b"}, 2, 7},
 	} {
 		got := ask(tt.q)
 		if len(got.Hits) != tt.hits || got.Total != tt.total {
