@@ -84,6 +84,8 @@ func numbered(f *events.Feed, first, n int) {
 
 // follow collects the URLs of n events.
 func follow(ctx context.Context, rdb redis.UniversalClient, since string, n int) (urls []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second) // an event that is missed would be waited for in vain
+	defer cancel()
 	enough := errors.New("enough")
 	err = events.Follow(ctx, rdb, since, func(e events.Event) error {
 		if urls = append(urls, e.URL); len(urls) == n {
