@@ -113,7 +113,7 @@ func Trap(u string) string {
 	if len(segments) > MaxSegments {
 		return fmt.Sprintf("path of %d segments, more than %d", len(segments), MaxSegments)
 	}
-	// a/a/a/a and a/b/a/b/a/b: a cycle of up to three segments that stands more than MaxRepeats+1 times in a row.
+	// a/a/a/a and a/b/a/b/a/b/a/b: a cycle of up to three segments that stands more than MaxRepeats+1 times in a row.
 	for period := 1; period <= 3; period++ {
 		run := 0
 		for i := period; i < len(segments); i++ {

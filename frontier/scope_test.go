@@ -180,11 +180,12 @@ func TestTrap(t *testing.T) {
 }
 
 func numbered(n int) string {
-	u := "http://example.org"
+	var u strings.Builder
+	u.WriteString("http://example.org")
 	for i := range n {
-		u += "/" + string(rune('a'+i%26)) + string(rune('a'+i/26))
+		u.WriteString("/" + string(rune('a'+i%26)) + string(rune('a'+i/26)))
 	}
-	return u
+	return u.String()
 }
 
 func canonical(t *testing.T, raw string) string {

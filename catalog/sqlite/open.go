@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -179,7 +180,5 @@ func (n *names) put(m map[string]int64) {
 	if len(n.ids)+len(m) > namesSize {
 		clear(n.ids)
 	}
-	for k, id := range m {
-		n.ids[k] = id
-	}
+	maps.Copy(n.ids, m)
 }

@@ -167,7 +167,7 @@ func TestReopen(t *testing.T) {
 
 // What SQLite takes for a part of its URIs may well stand in a folder's name.
 func TestOddPaths(t *testing.T) {
-	for _, name := range []string{"a b", "größe", "100%", "%41", "a?b=c", "a#b", "a&b", "'\"", "a:b", `back\slash`, "a;b+c"} {
+	for _, name := range []string{"größe a:b", "100%", "%41", "a?b=c&d", "a#b", "'\";+", `back\slash`} {
 		dir := filepath.Join(t.TempDir(), name)
 		c := open(t, filepath.Join(dir, "catalog.db"))
 		fill(t, c)

@@ -55,7 +55,7 @@ func export(w *world) {
 
 // sameOrder stores one crawl in two catalogs, the pages in two orders. There are more of them than any catalog reads in one go.
 func sameOrder(x, y *world) {
-	const n = 1234
+	const n = 789
 	var pages []catalog.Candidate
 	for i := range n {
 		pages = append(pages, page(fmt.Sprintf("http://h%d.example/%d", i%7, i)))

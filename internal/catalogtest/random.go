@@ -19,7 +19,7 @@ func random(t *testing.T, open func(*testing.T) Catalog) {
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if !asked { // each of them makes a database, and rapid's own 100 are too many for every day
-		if err := flag.Set("rapid.checks", "20"); err != nil {
+		if err := flag.Set("rapid.checks", "15"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -416,7 +416,7 @@ func recrawlFurther(w *world) {
 
 // However large a crawl is, each of its pages is made due once.
 func recrawlLarge(w *world) {
-	const n = 4321
+	const n = 2345
 	cr := w.crawl("a", func(c *catalog.Crawl) { c.MaxPages = n })
 	var pages []catalog.Candidate
 	for i := range n {
