@@ -166,6 +166,7 @@ type Lead struct {
 	Submitter string
 	URL       string
 	Depth     int
+	Reach     int
 }
 
 // Closing is a page that a visit ends or fails.

@@ -74,15 +74,15 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 			t.Origin, t.Depth, t.Reach = tasks.OriginSeed, 0, p.Reach
 		}
 	}
-	return &catalog.Lead{Page: p.ID, Depth: p.Depth}, nil
+	return &catalog.Lead{Page: p.ID, Depth: p.Depth, Reach: p.Reach}, nil
 }
 
-// expand is the task that admits where a page leads; none for none. Its ID names page and depth, so that it is not there twice.
+// expand is the task that admits where a page leads; none for none. Its ID names page, depth and reach, so that it is not there twice.
 func expand(l *catalog.Lead) []tasks.Task {
 	if l == nil {
 		return nil
 	}
-	return []tasks.Task{tasks.Admit{Batch: fmt.Sprintf("page-%d-%d", l.Page, l.Depth), Crawl: l.Crawl, Submitter: l.Submitter, Page: l.Page, From: l.URL}}
+	return []tasks.Task{tasks.Admit{Batch: fmt.Sprintf("page-%d-%d-%d", l.Page, l.Depth, l.Reach), Crawl: l.Crawl, Submitter: l.Submitter, Page: l.Page, From: l.URL}}
 }
 
 func admitted(asked int, got catalog.Admitted) string {

@@ -517,3 +517,27 @@ func TestHostileHeadersDoNotTravel(t *testing.T) {
 	r.crawl()
 	wantStates(t, r, map[string]string{w.url("a.test", "/"): "stored"}) // and its links are not followed: it said more than was heard
 }
+
+// What closes a page says the same twice: its links need not wait for reconcile when a worker dies before it has enqueued them.
+func TestClosingTwiceSaysTheSameTwice(t *testing.T) {
+	w := newWeb(t, map[string]site{"a.test": pages(map[string]string{"/": links("x"), "/x": ""}).with(map[string]site{"/gone": moved("http://b.test:PORT/")})}, nil)
+	for path, closing := range map[string]tasks.Kind{"/": tasks.KindStore, "/gone": tasks.KindFetch} {
+		r := newRig(t, w.dns)
+		r.put(nil, tasks.Next{Task: seeds(tasks.NoLimit, "", w.url("a.test", path))})
+		for len(r.queue) > 0 && (r.queue[0].task.Kind() != closing || r.queue[0].task.About().Robots) {
+			j := r.queue[0]
+			r.queue = r.queue[1:]
+			delete(r.known, key(j.task))
+			r.runJob(j)
+		}
+		if len(r.queue) == 0 {
+			t.Fatalf("%s: no %s task came", path, closing)
+		}
+		for n := range 2 {
+			next, err := r.line.Run(t.Context(), r.queue[0].task, 0)
+			if err != nil || len(next) == 0 || next[0].Task.Kind() != tasks.KindAdmit {
+				t.Errorf("%s, time %d: %v follows, %v; want the page's links to be admitted", path, n+1, next, err)
+			}
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"example.org/trawl/archive"
 	"example.org/trawl/fault"
 	"example.org/trawl/fetch"
+	"example.org/trawl/frontier"
 	"example.org/trawl/tasks"
 	"example.org/trawl/weburl"
 )
@@ -241,7 +242,7 @@ func (c *Crawler) unchanged(ctx context.Context, t tasks.Fetch, a *answer, at ti
 func (c *Crawler) redirect(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
 	fact := tasks.Fact{Status: a.Status}
 	target, err := weburl.Canonical(a.Location)
-	if err != nil {
+	if err != nil || frontier.Trap(target) != "" {
 		return tasks.End(tasks.BadRedirect).With(fact), nil
 	}
 	fact.URL = target

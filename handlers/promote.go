@@ -130,6 +130,7 @@ func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []ta
 		case b.RobotsBad:
 			cl.State, cl.Reason, cl.Attempts = catalog.Failed, string(fault.RobotsDown), catalog.RobotsPatience
 			cl.Err = "robots.txt of " + b.Host + " could not be had"
+			closed = append(closed, tasks.Closed{Visit: v, Fault: string(fault.RobotsDown)})
 		case ok:
 			allowed = append(allowed, v)
 			continue

@@ -177,9 +177,13 @@ func (l *Line) others(res tasks.Result) {
 	}
 	for _, c := range res.Closed {
 		v := c.Visit
-		l.events.Record(events.Event{
+		e := events.Event{
 			At: time.Now(), What: events.Ended, Stage: tasks.KindAdmit, Visit: v.ID, Crawl: v.Crawl, Submitter: v.Submitter, URL: v.URL, Host: weburl.Host(v.URL),
-			Reason: string(c.Reason),
-		})
+			Reason: string(c.Reason), Fault: fault.Kind(c.Fault),
+		}
+		if c.Fault != "" {
+			e.What = events.Failed
+		}
+		l.events.Record(e)
 	}
 }

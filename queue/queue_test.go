@@ -202,6 +202,7 @@ func TestPeriodicTaskThatFailsLeavesItsIDFree(t *testing.T) {
 	}}, tasks.KindAdmit)
 	for range 3 {
 		enqueue(t, rdb, tasks.Next{Task: tasks.Promote{}})
+		eventually(t, "the task runs", func() bool { return len(ran) > 0 })
 		<-ran
 		eventually(t, "the ID is free", func() bool { return len(keys(t, rdb, tasks.QueuePeriodic)) == 0 })
 	}

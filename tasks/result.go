@@ -11,10 +11,11 @@ type Result struct {
 	Closed   []Closed // other visits that were ended on the way
 }
 
-// Closed is a visit that was ended before its first stage.
+// Closed is a visit that was closed before its first stage: it ended for a reason, or failed of a fault.
 type Closed struct {
 	Visit  Visit
 	Reason Reason
+	Fault  string // a fault.Kind
 }
 
 // Next is a task and the moment from which it may run.

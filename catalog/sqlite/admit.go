@@ -82,8 +82,8 @@ func (c *Catalog) Admit(ctx context.Context, a catalog.Admission) (catalog.Admit
 				out.Hosts = append(out.Hosts, h)
 			}
 		}
-		if l := a.Lead; l != nil { // not if it was found nearer meanwhile: then these were too far
-			_, err = t.exec(`UPDATE pages SET expand=0 WHERE id=? AND depth=?`, l.Page, l.Depth)
+		if l := a.Lead; l != nil { // not if it was found nearer, or with a further reach, meanwhile
+			_, err = t.exec(`UPDATE pages SET expand=0 WHERE id=? AND depth=? AND reach=?`, l.Page, l.Depth, reachIn(l.Reach))
 		}
 		return err
 	})

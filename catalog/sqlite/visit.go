@@ -18,10 +18,10 @@ type owner struct {
 }
 
 // owns are the columns of an owner.
-const owns = ` RETURNING crawl_id, host_id, submitter_id, expand > 0, id, url, depth`
+const owns = ` RETURNING crawl_id, host_id, submitter_id, expand > 0, id, url, depth, reach`
 
 func (o *owner) into() []any {
-	return []any{&o.crawl, &o.host, &o.submitter, &o.expand, &o.lead.Page, &o.lead.URL, &o.lead.Depth}
+	return []any{&o.crawl, &o.host, &o.submitter, &o.expand, &o.lead.Page, &o.lead.URL, &o.lead.Depth, &o.lead.Reach}
 }
 
 // leads is what is to be admitted after the visit, if anything.
@@ -29,6 +29,7 @@ func (t *tx) leads(o *owner) (l *catalog.Lead, err error) {
 	if !o.expand {
 		return nil, nil
 	}
+	o.lead.Reach = reachOut(o.lead.Reach)
 	if o.lead.Crawl, err = t.nameOf("crawls", o.crawl); err == nil {
 		o.lead.Submitter, err = t.nameOf("submitters", o.submitter)
 	}
@@ -37,7 +38,7 @@ func (t *tx) leads(o *owner) (l *catalog.Lead, err error) {
 
 // again tells whether a visit that no longer owns its page is the one that closed it: a stage that runs twice says the same twice.
 func (t *tx) again(o *owner, page int64, visit string) (bool, error) {
-	return t.row(`SELECT crawl_id, host_id, submitter_id, expand > 0, id, url, depth FROM pages WHERE id=? AND visit=? AND state>1`, []any{page, visit}, o.into()...)
+	return t.row(`SELECT crawl_id, host_id, submitter_id, expand > 0, id, url, depth, reach FROM pages WHERE id=? AND visit=? AND state>1`, []any{page, visit}, o.into()...)
 }
 
 // Store writes what a visit found and closes the page as stored. It returns what is to be admitted next, if anything, also
@@ -135,11 +136,12 @@ func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) (lead *cat
 		state = failed
 	}
 	return c.closing(ctx, cl.Page, cl.Visit, func(t *tx) (o owner, owned bool, err error) {
-		// What a seed redirects to is a seed too, however far links are followed.
+		// What a seed redirects to is a seed too, however far links are followed. A visit that failed says nothing of links.
 		owned, err = t.row(`UPDATE pages SET state=?, reason=?, status=?, final_url=CASE WHEN ?='' THEN final_url ELSE ? END, visits=visits+1, lease=0, fetched_at=?,
-				leads=?, expand=CASE WHEN ? AND (reach>0 OR depth=0) THEN ? ELSE 0 END
+				leads=CASE WHEN ?=3 THEN leads ELSE ? END,
+				expand=CASE WHEN ?=3 THEN expand WHEN ? AND (reach>0 OR depth=0) THEN ? ELSE 0 END
 			WHERE id=? AND visit=? AND state=1`+owns,
-			[]any{state, cl.Reason, cl.Status, cl.FinalURL, cl.FinalURL, cl.Now.UnixMilli(), cl.Follow, cl.Follow, cl.Now.UnixMilli(), cl.Page, cl.Visit}, o.into()...)
+			[]any{state, cl.Reason, cl.Status, cl.FinalURL, cl.FinalURL, cl.Now.UnixMilli(), state, cl.Follow, state, cl.Follow, cl.Now.UnixMilli(), cl.Page, cl.Visit}, o.into()...)
 		if err != nil || !owned {
 			return o, false, err
 		}
@@ -156,7 +158,7 @@ func (c *Catalog) CloseVisit(ctx context.Context, cl catalog.Closing) (lead *cat
 
 // Leads returns closed pages whose links have waited since before the given time to be admitted, the oldest first.
 func (c *Catalog) Leads(ctx context.Context, before time.Time, limit int) ([]catalog.Lead, error) {
-	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, w.name, s.name, p.url, p.depth FROM pages p JOIN crawls w ON w.id=p.crawl_id JOIN submitters s ON s.id=p.submitter_id
+	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, w.name, s.name, p.url, p.depth, p.reach FROM pages p JOIN crawls w ON w.id=p.crawl_id JOIN submitters s ON s.id=p.submitter_id
 		WHERE p.expand > 0 AND p.expand <= ? ORDER BY p.expand LIMIT ?`, before.UnixMilli(), limit)
 	if err != nil {
 		return nil, sqlError(err)
@@ -164,7 +166,8 @@ func (c *Catalog) Leads(ctx context.Context, before time.Time, limit int) ([]cat
 	var out []catalog.Lead
 	err = each(rows, func(r *sql.Rows) error {
 		var l catalog.Lead
-		err := r.Scan(&l.Page, &l.Crawl, &l.Submitter, &l.URL, &l.Depth)
+		err := r.Scan(&l.Page, &l.Crawl, &l.Submitter, &l.URL, &l.Depth, &l.Reach)
+		l.Reach = reachOut(l.Reach)
 		out = append(out, l)
 		return err
 	})

@@ -219,7 +219,7 @@ func leadsAgain(w *world) {
 		w.pass(time.Second)
 		var want []catalog.Lead
 		if tt.lead {
-			want = []catalog.Lead{{Page: p.ID, Crawl: name, Submitter: "ann", URL: u, Depth: min(tt.first.Depth, tt.then.Depth)}}
+			want = []catalog.Lead{{Page: p.ID, Crawl: name, Submitter: "ann", URL: u, Depth: min(tt.first.Depth, tt.then.Depth), Reach: further(tt.first.Reach, tt.then.Reach)}}
 		}
 		got := w.admit(cr, tt.then)
 		w.same(name+": admitted", got, catalog.Admitted{Leads: want})
@@ -265,7 +265,7 @@ func leadCleared(w *world) {
 	cr := w.crawl("a")
 	p := w.seed(cr, page("http://example.org/", at(2, 5)))
 	lead := w.store(p)
-	w.same("lead", lead, &catalog.Lead{Page: p.ID, Crawl: "a", Submitter: "ann", URL: "http://example.org/", Depth: 2})
+	w.same("lead", lead, &catalog.Lead{Page: p.ID, Crawl: "a", Submitter: "ann", URL: "http://example.org/", Depth: 2, Reach: 5})
 	next := func(l *catalog.Lead, u string) {
 		w.admission(catalog.Admission{Crawl: cr.ID, Submitter: "ann", Origin: "link", From: p.URL, Lead: l, Now: w.now, Pages: []catalog.Candidate{page(u, at(l.Depth+1, 4))}})
 	}
@@ -280,4 +280,12 @@ func leadCleared(w *world) {
 	next(&again.Leads[0], "http://example.org/next")
 	w.same("leads", len(w.leads(w.later())), 0)
 	w.exact()
+}
+
+// further is the greater of two reaches.
+func further(a, b int) int {
+	if a == catalog.NoLimit || b == catalog.NoLimit {
+		return catalog.NoLimit
+	}
+	return max(a, b)
 }

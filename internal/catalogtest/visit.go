@@ -275,7 +275,7 @@ func leads(w *world) {
 			w.Errorf("case %d: lead %v, want one: %v", i, got, tt.lead)
 		}
 		if got != nil {
-			w.same("lead", *got, catalog.Lead{Page: p.ID, Crawl: "a", Submitter: "ann", URL: u, Depth: tt.page.Depth})
+			w.same("lead", *got, catalog.Lead{Page: p.ID, Crawl: "a", Submitter: "ann", URL: u, Depth: tt.page.Depth, Reach: tt.page.Reach})
 			want = append(want, *got)
 		}
 	}
@@ -410,7 +410,7 @@ func recrawlFurther(w *world) {
 	w.same("reach", p.Reach, 1)
 	_, err = w.Store(w.Context(), catalog.Storing{Page: p.ID, Visit: p.Visit, Unchanged: true, FetchedAt: w.now})
 	w.must(err)
-	w.same("leads", w.leads(w.now), []catalog.Lead{{Page: p.ID, Crawl: "a", Submitter: "ann", URL: u}})
+	w.same("leads", w.leads(w.now), []catalog.Lead{{Page: p.ID, Crawl: "a", Submitter: "ann", URL: u, Reach: 1}})
 	w.exact()
 }
 
