@@ -10,8 +10,8 @@ export CGO_ENABLED = 0
 build:
 	$(GO) build -o bin/ ./cmd/...
 
-run:
-	$(GO) run ./cmd/trawl up --demo
+run: build
+	bin/trawl up --demo
 
 # The tests start a redis-server, a Chromium and somebody else's WARC reader of their own; need installs what is missing.
 test: need

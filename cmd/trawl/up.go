@@ -86,8 +86,10 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 				err := a.demo(gctx, out, rdb, c, web, base)
 				if err != nil || !isatty.IsTerminal(os.Stdin.Fd()) {
 					cancel() // nobody is there to look at it
+					return err
 				}
-				return err
+				fmt.Fprintln(out, "\nall of it is still being served; Ctrl-C ends it")
+				return nil
 			})
 		}
 		return g.Wait()
