@@ -63,7 +63,7 @@ const kills = 20
 // TestKilledCrawl kills the one-process crawl again and again, at any moment, and then lets it end.
 func TestKilledCrawl(t *testing.T) {
 	whole(t)
-	w := web(t, lab.Config{Seed: 21, Hosts: 3, Pages: 900})
+	w := web(t, lab.Config{Seed: 21, Hosts: 3, Pages: 2500})
 	s := newSite(t, w)
 	args := seeded(w, "trawl", "crawl")
 	killed := 0
@@ -87,7 +87,7 @@ func TestKilledCrawl(t *testing.T) {
 // TestKilledWorker kills the worker process again and again while the queue, the scheduler and the database live on.
 func TestKilledWorker(t *testing.T) {
 	whole(t)
-	w := web(t, lab.Config{Seed: 22, Hosts: 3, Pages: 900})
+	w := web(t, lab.Config{Seed: 22, Hosts: 3, Pages: 2000})
 	s := newSite(t, w, "REDIS_URL="+redistest.Start(t))
 	s.must("trawl", "migrate")
 	s.start("trawl", "scheduler")

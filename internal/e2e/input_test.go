@@ -17,7 +17,7 @@ import (
 // last run leaves nothing out.
 func TestInterrupted(t *testing.T) {
 	whole(t)
-	w := web(t, lab.Config{Seed: 31, Hosts: 3, Pages: 900})
+	w := web(t, lab.Config{Seed: 31, Hosts: 3, Pages: 3000})
 	truth, err := w.TruthFor(lab.Ask{MaxDepth: 3})
 	if err != nil {
 		t.Fatal(err)
