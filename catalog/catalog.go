@@ -50,6 +50,7 @@ type Crawl struct {
 	PerHost  int
 	MaxPages int64
 	Roots    []string // what its scope is made of
+	Readmit  bool     // of a change: it concerns links that were read before, which are to be admitted once more
 	Created  time.Time
 }
 

@@ -100,14 +100,17 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 	}
 	var settings tasks.Settings
 	merge := func(old json.RawMessage) (catalog.Crawl, error) {
-		s, err := tasks.Defaults().Merge(old)
+		was, err := tasks.Defaults().Merge(old)
+		s := was
 		if err == nil {
-			s, err = s.Merge(t.Settings)
+			s, err = was.Merge(t.Settings)
 		}
+		// These decide which links are let in.
+		readmit := len(old) > 0 && (s.Include != was.Include || s.Exclude != was.Exclude || s.MaxPages != was.MaxPages)
 		settings = s
 		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
 		all, jerr := json.Marshal(s)
-		return catalog.Crawl{Settings: all, Delay: s.Delay, PerHost: s.PerHost, MaxPages: s.MaxPages}, errors.Join(err, jerr)
+		return catalog.Crawl{Settings: all, Delay: s.Delay, PerHost: s.PerHost, MaxPages: s.MaxPages, Readmit: readmit}, errors.Join(err, jerr)
 	}
 	kind := tasks.Defaults()
 	if old, err := c.Catalog.Crawl(ctx, t.Crawl); err == nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // Submit creates the crawl of that name or changes it: merge gets the settings it has (nil for a new one) and returns the
-// crawl as it is to be, of which Settings, Delay, PerHost and MaxPages are kept. Roots are added to those it has.
+// crawl as it is to be, of which Settings, Delay, PerHost and MaxPages are kept, and Readmit is obeyed. Roots are added to those it has.
 func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now time.Time, merge func(old json.RawMessage) (catalog.Crawl, error)) (catalog.Crawl, error) {
 	err := c.write.do(ctx, func(t *tx) error {
 		var old []byte
@@ -36,9 +36,9 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 				return err
 			}
 		}
-		// Settings that let more in are also for the links of pages that were read before; reconcile looks at them.
-		if len(old) > 0 && string(old) != string(cr.Settings) {
-			if _, err := t.exec(`UPDATE pages SET expand=1 WHERE crawl_id=? AND leads=1 AND state>1 AND (reach>0 OR depth=0)`, id); err != nil {
+		// As of now: by the time that reconcile takes them up, every worker has met the new settings.
+		if cr.Readmit {
+			if _, err := t.exec(`UPDATE pages SET expand=? WHERE crawl_id=? AND leads=1 AND state>1 AND (reach>0 OR depth=0)`, now.UnixMilli(), id); err != nil {
 				return err
 			}
 		}
