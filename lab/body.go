@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/png"
@@ -30,25 +31,33 @@ func (m *model) answer(s *site, k int, kd kind) answer {
 	return answer{mime: "text/html", charset: lk.charset.name(), title: string(m.title(nil, s, k, lk))}
 }
 
-// appendBody appends the body of page k, whose kind is a document, before any content coding.
+// appendBody appends the first version of the body of page k, whose kind is a document, before any content coding.
 func (m *model) appendBody(dst []byte, s *site, k int, kd kind) []byte {
+	return m.appendVersion(dst, s, k, kd, 0)
+}
+
+// appendVersion appends a version of that body; the versions differ in one paragraph.
+func (m *model) appendVersion(dst []byte, s *site, k int, kd kind, version int) []byte {
 	switch kd {
 	case plainText:
-		return m.appendText(dst, s, k)
+		return m.appendText(dst, s, k, version)
 	case pdf:
 		return m.appendPDF(dst, s, k)
 	case picture:
 		return m.appendPNG(dst, s, k)
 	}
-	return m.appendPage(dst, s, k, kd)
+	return m.appendHTML(dst, s, k, kd, version)
 }
 
-func (m *model) appendText(dst []byte, s *site, k int) []byte {
+func (m *model) appendText(dst []byte, s *site, k, version int) []byte {
 	lk, r := m.look(s, k, plainText), stream(m.seed, s.index, k, forBody)
 	end := len(dst) + lk.size
 	dst = append(m.title(dst, s, k, lk), "\n\n"...)
 	for len(dst) < end {
 		dst = append(m.prose[lk.lang].sentences(dst, &r, 4), "\n\n"...)
+	}
+	if version > 0 {
+		dst = fmt.Appendf(dst, "Version %d.\n\n", version)
 	}
 	return dst
 }

@@ -23,8 +23,8 @@ type codings struct {
 }
 
 type coded struct {
-	page   int // among the pages of all hosts
-	coding string
+	page, version int // among the pages of all hosts; of the page
+	coding        string
 }
 
 func newCodings() *codings { return &codings{bodies: make(map[coded][]byte)} }

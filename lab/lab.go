@@ -7,11 +7,13 @@
 // text rendered once at the start.
 //
 // The truth comes from the model that the pages are written from, never from reading the pages: it can hold a parser to account.
+//
+// On request the lab misbehaves: SetTrouble and /_trouble make names fail, hosts refuse, answer late or push back, while a
+// crawl is under way.
 package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -26,31 +29,46 @@ import (
 
 // Config says which web to simulate. The zero value is a web of 3 hosts and 2,000 pages on free ports.
 type Config struct {
-	Seed       uint64
-	Hosts      int           // 0: 3
-	Pages      int           // in all, the first hosts having the most; 0: 2,000; at least one a host
-	Port       int           // HTTP port on every host's address; 0: any free one
-	DNSPort    int           // on 127.0.0.1, UDP and TCP; 0: any free one
-	Log        *slog.Logger  // nil: silent
-	Plain      bool          // only plain pages: no redirects, errors, disallowed pages, odd charsets or codings
-	Errors     bool          // some pages answer 500
-	NoLog      bool          // keep no log of the requests
-	CrawlDelay time.Duration // in robots.txt, in seconds; 0: none
+	Seed        uint64
+	Hosts       int              // 0: 3
+	Pages       int              // in all, the first hosts having the most; 0: 2,000; at least one a host
+	Domains     int              // host i is h<i>.d<i mod Domains>.test; 0: all are in lab.test
+	Addresses   int              // loopback addresses that the hosts share in turn; 0: one a host, at most 250
+	Port        int              // HTTP port on every host's address; 0: any free one
+	DNSPort     int              // on 127.0.0.1, UDP and TCP; 0: any free one
+	ControlPort int              // on 127.0.0.1, for the lab's own addresses alone; 0: any free one
+	Log         *slog.Logger     // nil: silent
+	Now         func() time.Time // the clock of the log and of what changes; nil: time.Now
+	Plain       bool             // only plain pages: no redirects, errors, disallowed pages, odd charsets or codings
+	Errors      bool             // some pages answer 500
+	NoLog       bool             // keep no log of the requests and questions
+	CrawlDelay  time.Duration    // in robots.txt, in seconds; 0: none
+	Rates       []time.Duration  // page k of a host changes its text at random moments, on average so far apart as Rates[k mod len]; 0: never
+	Traps       bool             // endless spaces of addresses, linked from some pages
+	Feeds       bool             // a feed on every host, and lastmod in the sitemaps
 }
 
 // Web is a running simulation.
 type Web struct {
-	model  *model
-	hosts  []*host
-	log    *slog.Logger
-	codes  *codings
-	rooms  buffers
-	server *http.Server
-	dns    []*dns.Server
-	nsAddr string
-	port   int
-	began  time.Time
-	noLog  bool
+	model     *model
+	hosts     []*host
+	log       *slog.Logger
+	codes     *codings
+	rooms     buffers
+	dns       []*dns.Server
+	nsAddr    string
+	port      int
+	now       func() time.Time
+	ownClock  bool // now is not the clock of everybody else
+	began     time.Time
+	noLog     bool
+	questions questions
+	trouble   atomic.Pointer[plights] // nil: none
+
+	setting sync.Mutex // held while doors are opened and closed
+	doors   []*door
+	control *door
+	ended   bool
 
 	running sync.WaitGroup
 	stop    func() bool
@@ -60,16 +78,52 @@ type Web struct {
 
 // host is a site being served.
 type host struct {
-	site    *site
-	handler http.Handler // the place to wrap where a host is to misbehave
-	log     requests
+	site *site
+	door *door
+	log  requests
 }
-
-// address is where host i listens; with more than 250 hosts, some share one.
-func address(i int) string { return "127.0.1." + strconv.Itoa(1+i%250) }
 
 // Start starts the web; it runs until Close is called or ctx ends.
 func Start(ctx context.Context, c Config) (*Web, error) {
+	ownClock := c.Now != nil
+	c.complete()
+	doors, port, err := listen(ctx, c.Addresses, c.Port)
+	if err != nil {
+		return nil, err
+	}
+	began := c.Now()
+	w := &Web{
+		model: newModel(c, port), log: c.Log, codes: newCodings(), port: port, now: c.Now, ownClock: ownClock, began: began, noLog: c.NoLog, doors: doors,
+		control: &door{ip: "127.0.0.1", port: c.ControlPort},
+	}
+	w.model.began = began
+	for i, s := range w.model.sites {
+		h := &host{site: s, door: doors[i%len(doors)]}
+		h.door.hosts = append(h.door.hosts, h)
+		if !c.NoLog {
+			h.log.entries = make([]entry, 0, min(s.pages+s.pages/4+16, 1<<18))
+		}
+		w.hosts = append(w.hosts, h)
+	}
+	if err := w.control.open(ctx); err != nil {
+		_ = w.shutDoors() // nothing was accepted yet
+		return nil, fmt.Errorf("open the lab's control address: %w", err)
+	}
+	if err := w.startDNS(ctx, c.DNSPort); err != nil {
+		_ = w.shutDoors() // as above
+		return nil, err
+	}
+	w.serve(w.control, http.HandlerFunc(w.own))
+	for _, d := range doors {
+		w.serve(d, w)
+	}
+	w.stop = context.AfterFunc(ctx, w.shut)
+	w.log.Info("lab is up", "seed", c.Seed, "hosts", c.Hosts, "pages", c.Pages, "port", port, "dns", w.nsAddr, "control", w.Control())
+	return w, nil
+}
+
+// complete puts the defaults where nothing is said.
+func (c *Config) complete() {
 	if c.Hosts <= 0 {
 		c.Hosts = 3
 	}
@@ -77,71 +131,16 @@ func Start(ctx context.Context, c Config) (*Web, error) {
 		c.Pages = 2000
 	}
 	c.Pages = max(c.Pages, c.Hosts)
+	if c.Addresses <= 0 {
+		c.Addresses = 250
+	}
+	c.Addresses = min(c.Addresses, c.Hosts)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	listeners, port, err := listen(ctx, min(c.Hosts, 250), c.Port)
-	if err != nil {
-		return nil, err
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	w := &Web{model: newModel(c, port), log: c.Log, codes: newCodings(), port: port, began: time.Now(), noLog: c.NoLog}
-	for _, s := range w.model.sites {
-		h := &host{site: s}
-		h.handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.answer(rw, r, s) })
-		if !c.NoLog {
-			h.log.entries = make([]entry, 0, min(s.pages+s.pages/4+16, 1<<18))
-		}
-		w.hosts = append(w.hosts, h)
-	}
-	if err := w.startDNS(ctx, c.DNSPort); err != nil {
-		for _, l := range listeners {
-			_ = l.Close() // nothing was accepted yet
-		}
-		return nil, err
-	}
-	w.server = &http.Server{
-		Handler: w, ReadHeaderTimeout: 30 * time.Second,
-		ErrorLog: slog.NewLogLogger(c.Log.Handler(), slog.LevelDebug),
-	}
-	for _, l := range listeners {
-		w.running.Go(func() {
-			if err := w.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				w.log.Error("lab stopped serving", "addr", l.Addr().String(), "err", err)
-			}
-		})
-	}
-	w.stop = context.AfterFunc(ctx, w.shut)
-	w.log.Info("lab is up", "seed", c.Seed, "hosts", c.Hosts, "pages", c.Pages, "port", port, "dns", w.nsAddr)
-	return w, nil
-}
-
-// listen opens the same port on n addresses. A port that the system chose for the first may be taken on another, so a few
-// choices are tried.
-func listen(ctx context.Context, n, port int) ([]net.Listener, int, error) {
-	var err error
-	for range 10 {
-		var open []net.Listener
-		chosen := port
-		for i := range n {
-			var l net.Listener
-			l, err = (&net.ListenConfig{}).Listen(ctx, "tcp4", net.JoinHostPort(address(i), strconv.Itoa(chosen)))
-			if err != nil {
-				break
-			}
-			open = append(open, l)
-			chosen = l.Addr().(*net.TCPAddr).Port
-		}
-		if err == nil {
-			return open, chosen, nil
-		}
-		for _, l := range open {
-			_ = l.Close()
-		}
-		if port != 0 {
-			break
-		}
-	}
-	return nil, 0, fmt.Errorf("open the lab's addresses: %w", err)
 }
 
 // Close stops the web and waits for its servers; connections are cut. It may be called more than once.
@@ -154,7 +153,7 @@ func (w *Web) Close() error {
 
 func (w *Web) shut() {
 	w.closing.Do(func() {
-		w.closed = w.server.Close()
+		w.closed = w.shutDoors()
 		for _, s := range w.dns {
 			if err := s.Shutdown(); err != nil && w.closed == nil {
 				w.closed = fmt.Errorf("stop dns: %w", err)
@@ -185,17 +184,39 @@ func (w *Web) DialContext(ctx context.Context, network, addr string) (net.Conn, 
 	if h == nil {
 		return nil, &net.DNSError{Err: "not in the lab", Name: name, IsNotFound: true}
 	}
-	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(address(h.site.index), port))
+	return (&net.Dialer{}).DialContext(ctx, network, net.JoinHostPort(h.door.ip, port))
+}
+
+// Control is the base URL, without a slash at its end, where the lab's own addresses (/_trouble and all that begin with /_)
+// are served even while every host is down.
+func (w *Web) Control() string { return "http://" + w.control.address() }
+
+// Address is the IP address of a host, "" when the name is none of the lab's.
+func (w *Web) Address(name string) string {
+	if h := w.host(name); h != nil {
+		return h.door.ip
+	}
+	return ""
+}
+
+// Domain is the registrable domain of a host, "" when the name is none of the lab's.
+func (w *Web) Domain(name string) string {
+	h := w.host(name)
+	if h == nil {
+		return ""
+	}
+	_, domain, _ := strings.Cut(h.site.name, ".")
+	return domain
 }
 
 // host finds a host by its name, without a port.
 func (w *Web) host(name string) *host {
-	label, rest, _ := strings.Cut(name, ".")
-	if !strings.EqualFold(rest, "lab.test") || len(label) < 2 || label[0]|0x20 != 'h' || len(label) > 2 && label[1] == '0' {
+	label, _, _ := strings.Cut(name, ".")
+	if len(label) < 2 {
 		return nil
 	}
 	i, err := strconv.ParseUint(label[1:], 10, 31)
-	if err != nil || i >= uint64(len(w.hosts)) {
+	if err != nil || i >= uint64(len(w.hosts)) || !strings.EqualFold(name, w.hosts[i].site.name) {
 		return nil
 	}
 	return w.hosts[i]

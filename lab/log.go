@@ -27,7 +27,7 @@ type Gap struct {
 
 // entry is a Request as kept: short, since there may be millions.
 type entry struct {
-	at                  time.Duration // since the lab began, by the monotonic clock
+	at                  time.Duration // since the lab began, by the lab's clock (a monotonic one unless Config.Now says otherwise)
 	method, path, agent string
 	status              int
 }
@@ -40,15 +40,16 @@ type requests struct {
 }
 
 // begin notes the start of a request; the time is taken under the lock, so that the entries are in order.
-func (l *requests) begin(began time.Time, r *http.Request) (round, at int) {
+func (l *requests) begin(w *Web, r *http.Request) (round, n int, at time.Duration) {
 	agent := r.UserAgent()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.entries); n > 0 && l.entries[n-1].agent == agent {
+	if n = len(l.entries); n > 0 && l.entries[n-1].agent == agent {
 		agent = l.entries[n-1].agent // keep one copy, not one a request
 	}
-	l.entries = append(l.entries, entry{time.Since(began), r.Method, r.RequestURI, agent, 0})
-	return l.round, len(l.entries) - 1
+	at = w.now().Sub(w.began)
+	l.entries = append(l.entries, entry{at, r.Method, r.RequestURI, agent, 0})
+	return l.round, n, at
 }
 
 func (l *requests) end(round, at, status int) {
@@ -98,6 +99,39 @@ func (w *Web) Gaps() map[string]Gap {
 		h.log.mu.Unlock()
 	}
 	return gaps
+}
+
+// GapsBy groups the requests by a key and tells of each group how many came and how close to each other. Requests with
+// the key "" are left out, and groups without requests are not there.
+func (w *Web) GapsBy(key func(Request) string) map[string]Gap {
+	gaps, last := make(map[string]Gap), make(map[string]time.Time)
+	for _, r := range w.Requests() {
+		k := key(r)
+		if k == "" {
+			continue
+		}
+		g := gaps[k]
+		if ms := float64(r.At.Sub(last[k]).Microseconds()) / 1000; g.N == 1 || g.N > 1 && ms < g.MinMS {
+			g.MinMS = ms
+		}
+		g.N++
+		gaps[k], last[k] = g, r.At
+	}
+	return gaps
+}
+
+// serveGaps answers at /_gaps: by=host (when nothing is said), domain or ip.
+func (w *Web) serveGaps(rw http.ResponseWriter, r *http.Request) {
+	switch r.URL.Query().Get("by") {
+	case "", "host":
+		writeJSON(rw, w.Gaps())
+	case "domain":
+		writeJSON(rw, w.GapsBy(func(q Request) string { return w.Domain(q.Host) }))
+	case "ip":
+		writeJSON(rw, w.GapsBy(func(q Request) string { return w.Address(q.Host) }))
+	default:
+		write(rw, r, http.StatusBadRequest, "text/plain", []byte("by is host, domain or ip\n"))
+	}
 }
 
 // serveLog writes the log as JSON lines and, with reset=1, forgets it.

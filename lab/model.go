@@ -9,24 +9,29 @@ import (
 // model is the web before anybody asks for it. Nothing in it grows with the number of pages: what a page is, where it is
 // and what it says is worked out from the seed whenever it is wanted.
 type model struct {
-	seed   uint64
-	plain  bool
-	errors bool
-	port   int
-	delay  time.Duration // Crawl-delay in robots.txt; 0: no such line
-	sites  []*site
-	prose  []*prose
-	code   [][]byte
-	slugs  []string
-	kinds  [1000]kind // kinds of leaves, by their weights
-	png    []byte
+	seed    uint64
+	plain   bool
+	errors  bool
+	port    int
+	domains int           // 0: all hosts are in lab.test
+	delay   time.Duration // Crawl-delay in robots.txt; 0: no such line
+	rates   []time.Duration
+	began   time.Time // from when on pages change
+	traps   bool
+	feeds   bool
+	sites   []*site
+	prose   []*prose
+	code    [][]byte
+	slugs   []string
+	kinds   [1000]kind // kinds of leaves, by their weights
+	png     []byte
 }
 
 // site is one host. Its pages are numbered from 0, the root. The first `tree` of them form a tree in which page p has the
 // children fan*p+1 to fan*p+fan; the rest is hidden: no followed link of a public page leads there.
 type site struct {
 	index  int
-	name   string // h0.lab.test
+	name   string // h0.lab.test, or h0.d0.test
 	origin string // http://h0.lab.test:8080
 	first  int    // number of the root among the pages of all hosts
 	pages  int
@@ -92,7 +97,7 @@ func mixed() map[kind]int {
 }
 
 func newModel(c Config, port int) *model {
-	m := &model{seed: c.Seed, plain: c.Plain, errors: c.Errors, port: port, delay: c.CrawlDelay, png: dot()}
+	m := &model{seed: c.Seed, plain: c.Plain, errors: c.Errors, port: port, domains: c.Domains, delay: c.CrawlDelay, rates: c.Rates, traps: c.Traps, feeds: c.Feeds, png: dot()}
 	for i, t := range tongues() {
 		m.prose = append(m.prose, newProse(c.Seed, i, t))
 	}
@@ -137,7 +142,11 @@ func (m *model) addSites(hosts, pages int) {
 }
 
 func (m *model) newSite(i, first, pages int) *site {
-	s := &site{index: i, name: "h" + strconv.Itoa(i) + ".lab.test", first: first, pages: pages, tree: pages, secret: -1}
+	domain := "lab.test"
+	if m.domains > 0 {
+		domain = "d" + strconv.Itoa(i%m.domains) + ".test"
+	}
+	s := &site{index: i, name: "h" + strconv.Itoa(i) + "." + domain, first: first, pages: pages, tree: pages, secret: -1}
 	s.origin = "http://" + s.name
 	if m.port != 80 {
 		s.origin += ":" + strconv.Itoa(m.port)

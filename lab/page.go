@@ -12,6 +12,7 @@ type writer struct {
 	k     int
 	kd    kind
 	lk    look
+	no    int // version
 	r     rng
 	sp    speller
 	links []link
@@ -29,21 +30,27 @@ func (m *model) title(dst []byte, s *site, k int, lk look) []byte {
 	return strconv.AppendInt(append(dst, ' '), int64(k), 10)
 }
 
-// appendPage appends page k, which is of an HTML kind, as it is served.
+// appendPage appends the first version of page k, which is of an HTML kind, as it is served.
 func (m *model) appendPage(dst []byte, s *site, k int, kd kind) []byte {
-	lk := m.look(s, k, kd)
-	if lk.charset != utf8Charset {
-		return append(dst, lk.charset.encode(m.render(nil, s, k, kd, lk))...)
-	}
-	return m.render(dst, s, k, kd, lk)
+	return m.appendHTML(dst, s, k, kd, 0)
 }
 
-func (m *model) render(dst []byte, s *site, k int, kd kind, lk look) []byte {
+func (m *model) appendHTML(dst []byte, s *site, k int, kd kind, version int) []byte {
 	var links [64]link
-	w := writer{m: m, s: s, k: k, kd: kd, lk: lk, r: stream(m.seed, s.index, k, forBody), out: dst}
-	w.links = m.links(links[:0], s, k, kd, lk)
+	w := writer{m: m, s: s, k: k, kd: kd, lk: m.look(s, k, kd), no: version, r: stream(m.seed, s.index, k, forBody)}
+	w.links = m.links(links[:0], s, k, kd, w.lk)
+	if w.lk.charset != utf8Charset {
+		return append(dst, w.lk.charset.encode(w.render(nil))...)
+	}
+	return w.render(dst)
+}
+
+// render appends the page in UTF-8.
+func (w *writer) render(dst []byte) []byte {
+	m, s, lk := w.m, w.s, w.lk
+	w.out = dst
 	w.sp = speller{m: m, r: &w.r, s: s, utf8: lk.charset == utf8Charset}
-	own := m.appendPath(make([]byte, 0, 160), s, k, kd)
+	own := m.appendPath(make([]byte, 0, 160), s, w.k, w.kd)
 	own, _, _ = bytes.Cut(own, []byte("?"))
 	w.sp.folder = own[:bytes.LastIndexByte(own, '/')+1]
 	if lk.base == "" {
@@ -106,6 +113,10 @@ func (w *writer) head() {
 	w.text(`<meta name="description" content="`)
 	w.out = w.m.prose[w.lk.lang].phrase(w.out, &w.r, 12)
 	w.text("\">\n<link rel=\"stylesheet\" href=\"/static/site.css\">\n")
+	if w.m.feeds && w.k == 0 {
+		path, mime := w.s.feed()
+		w.text(`<link rel="alternate" type="`, mime, `" href="`, path, "\">\n")
+	}
 	if w.r.oneIn(3) {
 		w.text(`<link rel="canonical" href="`)
 		w.escape(w.m.appendURL(make([]byte, 0, 160), w.s, w.k))
@@ -172,6 +183,10 @@ func (w *writer) body(end int) {
 	for stop := end - len(w.s.footer) - 100; len(w.out) < stop; {
 		w.piece(p, stop-len(w.out))
 	}
+	if w.no > 0 {
+		w.text(`<p class="copy">Version `, strconv.Itoa(w.no), ".</p>\n")
+	}
+	w.lures()
 	w.text("</main>\n")
 	w.out = append(w.out, w.s.footer...)
 }

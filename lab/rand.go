@@ -38,6 +38,8 @@ const (
 	forProse
 	forSite
 	forDelivery
+	forChange
+	forTrap
 )
 
 // stream starts the draws that belong to page k of host h.

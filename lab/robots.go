@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // sitemapPart is how many URLs one sitemap lists; the protocol allows 50,000.
@@ -33,7 +34,7 @@ func (m *model) robots(s *site) string {
 }
 
 // sitemap serves the index and its parts; false when there is no such file.
-func (w *Web) sitemap(rw http.ResponseWriter, r *http.Request, s *site) bool {
+func (w *Web) sitemap(rw http.ResponseWriter, r *http.Request, s *site, at time.Time) bool {
 	parts := (s.pages + sitemapPart - 1) / sitemapPart
 	var b bytes.Buffer
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\n")
@@ -55,7 +56,11 @@ func (w *Web) sitemap(rw http.ResponseWriter, r *http.Request, s *site) bool {
 	b.WriteString(`<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">` + "\n")
 	for k := part * sitemapPart; k < min(s.pages, (part+1)*sitemapPart); k++ {
 		if w.model.inSitemap(s, k) {
-			fmt.Fprintf(&b, "<url><loc>%s</loc></url>\n", strings.ReplaceAll(w.model.url(s, k), "&", "&amp;"))
+			lastmod := ""
+			if w.model.feeds {
+				lastmod = "<lastmod>" + w.model.date(s, k, at).Format(time.RFC3339) + "</lastmod>"
+			}
+			fmt.Fprintf(&b, "<url><loc>%s</loc>%s</url>\n", strings.ReplaceAll(w.model.url(s, k), "&", "&amp;"), lastmod)
 		}
 	}
 	b.WriteString("</urlset>\n")

@@ -23,12 +23,23 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case h == nil:
 		write(rw, r, http.StatusMisdirectedRequest, "text/plain", []byte("not a host of the lab\n"))
 	case w.noLog:
-		h.handler.ServeHTTP(rw, r)
+		w.attend(rw, r, h, w.now())
 	default:
-		round, at := h.log.begin(w.began, r)
+		round, n, at := h.log.begin(w, r)
 		rec := recorder{ResponseWriter: rw}
-		defer func() { h.log.end(round, at, rec.status) }()
-		h.handler.ServeHTTP(&rec, r)
+		defer func() { h.log.end(round, n, rec.status) }()
+		w.attend(&rec, r, h, w.began.Add(at))
+	}
+}
+
+// attend answers for a host what is right at the moment at: with trouble where some is set, else as usual. That is the moment
+// in the log, so that the log tells which version of a page was sent.
+func (w *Web) attend(rw http.ResponseWriter, r *http.Request, h *host, at time.Time) {
+	if w.ownClock {
+		rw.Header()["Date"] = []string{at.UTC().Format(http.TimeFormat)}
+	}
+	if !w.misbehave(rw, r, h) {
+		w.answer(rw, r, h.site, at)
 	}
 }
 
@@ -54,7 +65,11 @@ func (w *Web) own(rw http.ResponseWriter, r *http.Request) {
 	case "/_log":
 		w.serveLog(rw, r)
 	case "/_gaps":
-		writeJSON(rw, w.Gaps())
+		w.serveGaps(rw, r)
+	case "/_questions":
+		w.serveQuestions(rw)
+	case "/_trouble":
+		w.serveTrouble(rw, r)
 	case "/_hosts":
 		type row struct {
 			Name  string `json:"name"`
@@ -63,12 +78,12 @@ func (w *Web) own(rw http.ResponseWriter, r *http.Request) {
 			Pages int    `json:"pages"`
 		}
 		rows := make([]row, 0, len(w.hosts))
-		for i, h := range w.hosts {
-			rows = append(rows, row{h.site.name, h.site.origin + "/", net.JoinHostPort(address(i), strconv.Itoa(w.port)), h.site.pages})
+		for _, h := range w.hosts {
+			rows = append(rows, row{h.site.name, h.site.origin + "/", h.door.address(), h.site.pages})
 		}
 		writeJSON(rw, rows)
 	default:
-		write(rw, r, http.StatusNotFound, "text/plain", []byte("the lab has /_truth, /_log, /_gaps and /_hosts\n"))
+		write(rw, r, http.StatusNotFound, "text/plain", []byte("the lab has /_truth, /_log, /_gaps, /_questions, /_trouble and /_hosts\n"))
 	}
 }
 
@@ -89,14 +104,14 @@ func write(rw http.ResponseWriter, r *http.Request, status int, mime string, bod
 }
 
 // answer answers for one site.
-func (w *Web) answer(rw http.ResponseWriter, r *http.Request, s *site) {
+func (w *Web) answer(rw http.ResponseWriter, r *http.Request, s *site, at time.Time) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		rw.Header().Set("Allow", "GET, HEAD")
 		write(rw, r, http.StatusMethodNotAllowed, "text/plain", []byte("GET and HEAD only\n"))
 		return
 	}
 	if k, hop, ok := w.model.find(s, r.URL.Path, r.URL.RawQuery); ok {
-		w.page(rw, r, s, k, hop)
+		w.page(rw, r, s, k, hop, at)
 		return
 	}
 	switch path := r.URL.Path; {
@@ -106,7 +121,9 @@ func (w *Web) answer(rw http.ResponseWriter, r *http.Request, s *site) {
 		write(rw, r, http.StatusOK, "text/css", []byte("body { max-width: 60em }\n"))
 	case path == "/static/dot.png":
 		write(rw, r, http.StatusOK, "image/png", w.model.png)
-	case strings.HasPrefix(path, "/sitemap") && w.sitemap(rw, r, s):
+	case strings.HasPrefix(path, "/sitemap") && w.sitemap(rw, r, s, at):
+	case w.model.feeds && w.feed(rw, r, s, at):
+	case w.model.traps && w.trap(rw, r, s):
 	default:
 		notice(rw, r, http.StatusNotFound)
 	}
@@ -119,7 +136,7 @@ func notice(rw http.ResponseWriter, r *http.Request, status int) {
 }
 
 // page answers with page k, or with a hop of its redirect.
-func (w *Web) page(rw http.ResponseWriter, r *http.Request, s *site, k, hop int) {
+func (w *Web) page(rw http.ResponseWriter, r *http.Request, s *site, k, hop int, at time.Time) {
 	kd := w.model.kind(s, k)
 	switch {
 	case kd.redirect():
@@ -133,7 +150,7 @@ func (w *Web) page(rw http.ResponseWriter, r *http.Request, s *site, k, hop int)
 	case kd == broken:
 		notice(rw, r, http.StatusInternalServerError)
 	default:
-		w.document(rw, r, s, k, kd)
+		w.document(rw, r, s, k, kd, at)
 	}
 }
 
@@ -157,53 +174,6 @@ func (w *Web) redirect(rw http.ResponseWriter, r *http.Request, s *site, k int, 
 	notice(rw, r, d.status)
 }
 
-// delivery is how a document is sent: drawn once for each page, like its look.
-type delivery struct {
-	coding       string // offered content coding; "": none
-	chunked      bool
-	tag, dated   bool
-	etag, modify string
-}
-
-func (w *Web) delivery(s *site, k int) delivery {
-	r := stream(w.model.seed, s.index, k, forDelivery)
-	var d delivery
-	if !w.model.plain {
-		d.coding = [...]string{"gzip", "br", "zstd", "gzip", "", "", "", "", "", "", "", ""}[r.n(12)]
-		d.chunked = r.oneIn(10)
-	}
-	d.tag, d.dated = !r.oneIn(3), r.oneIn(2)
-	d.etag = `"` + strconv.FormatUint(r.next(), 36) + `"`
-	if d.coding != "" {
-		d.etag = "W/" + d.etag // the bytes differ by coding, the meaning does not
-	}
-	if d.dated {
-		d.modify = time.Unix(1_700_000_000+int64(r.n(30_000_000)), 0).UTC().Format(http.TimeFormat)
-	}
-	return d
-}
-
-// fresh tells whether the asker has the document already (RFC 9110 §13.2.2: If-None-Match goes before If-Modified-Since).
-func (d delivery) fresh(r *http.Request) bool {
-	if asked := r.Header.Get("If-None-Match"); asked != "" {
-		bare := strings.TrimPrefix(d.etag, "W/")
-		for one := range strings.SplitSeq(asked, ",") {
-			one = strings.TrimSpace(one)
-			if one == "*" || d.tag && strings.TrimPrefix(one, "W/") == bare {
-				return true
-			}
-		}
-		return false
-	}
-	asked := r.Header.Get("If-Modified-Since")
-	if asked == "" || !d.dated {
-		return false
-	}
-	since, err := http.ParseTime(asked)
-	modified, _ := http.ParseTime(d.modify) // our own spelling
-	return err == nil && !modified.After(since)
-}
-
 // buffers holds the memory that bodies are put together in.
 type buffers struct{ pool sync.Pool }
 
@@ -216,13 +186,13 @@ func (b *buffers) get() *[]byte {
 }
 
 // document sends a page that has a body.
-func (w *Web) document(rw http.ResponseWriter, r *http.Request, s *site, k int, kd kind) {
-	d, h := w.delivery(s, k), rw.Header()
+func (w *Web) document(rw http.ResponseWriter, r *http.Request, s *site, k int, kd kind, at time.Time) {
+	d, h := w.model.delivery(s, k, kd, at), rw.Header()
 	if d.tag {
 		h["Etag"] = []string{d.etag}
 	}
 	if d.dated {
-		h["Last-Modified"] = []string{d.modify}
+		h["Last-Modified"] = []string{d.modified.Format(http.TimeFormat)}
 	}
 	if d.coding != "" {
 		h["Vary"] = []string{"Accept-Encoding"}
@@ -234,10 +204,10 @@ func (w *Web) document(rw http.ResponseWriter, r *http.Request, s *site, k int, 
 	w.describe(h, s, k, kd)
 	room := w.rooms.get()
 	defer w.rooms.pool.Put(room)
-	*room = w.model.appendBody((*room)[:0], s, k, kd)
+	*room = w.model.appendVersion((*room)[:0], s, k, kd, d.version)
 	body := *room
 	if d.coding != "" && accepts(r.Header.Get("Accept-Encoding"), d.coding) {
-		packed, err := w.packed(s, k, d.coding, body)
+		packed, err := w.packed(coded{s.first + k, d.version, d.coding}, body)
 		if err != nil {
 			notice(rw, r, http.StatusInternalServerError)
 			return
@@ -284,12 +254,11 @@ func (w *Web) describe(h http.Header, s *site, k int, kd kind) {
 }
 
 // packed returns the compressed body, from memory when it was asked for before.
-func (w *Web) packed(s *site, k int, coding string, body []byte) ([]byte, error) {
-	key := coded{s.first + k, coding}
+func (w *Web) packed(key coded, body []byte) ([]byte, error) {
 	if b, ok := w.codes.get(key); ok {
 		return b, nil
 	}
-	b, err := compress(coding, body)
+	b, err := compress(key.coding, body)
 	if err == nil {
 		w.codes.put(key, b)
 	}

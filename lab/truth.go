@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"example.org/trawl/fault"
 )
@@ -18,6 +19,7 @@ type Truth struct {
 	Hosts  int    `json:"hosts"`
 	Pages  []Page `json:"pages"` // all pages of all hosts, host by host
 	Counts Counts `json:"counts"`
+	Traps  []Trap `json:"traps,omitempty"` // what is no page, with Config.Traps
 }
 
 // Page is the truth about one page.
@@ -38,6 +40,7 @@ type Page struct {
 	Title     string     `json:"title,omitempty"`
 	NoIndex   bool       `json:"noindex,omitempty"` // the page asks not to be indexed; it is stored all the same
 	Depth     int        `json:"depth"`             // fewest links from a seed; -1 when it is not reachable
+	Version   int        `json:"version,omitempty"` // how often the body had changed, with Config.Rates
 	Links     int        `json:"links"`             // different http and https URLs that it links to, followed or not
 }
 
@@ -54,11 +57,13 @@ type Counts struct {
 
 // Ask narrows the truth to a crawl.
 type Ask struct {
-	Seeds     []string // canonical URLs of pages; none: the roots of all hosts
-	AnyHost   bool     // links to all hosts of the lab are followed, not only to those of the seeds
-	MaxDepth  int      // links from a seed; below 0: no limit
-	Sitemaps  bool     // the pages of the sitemaps of the seeds' hosts are seeds too
-	NoDigests bool     // leave out digests and sizes, the dear part
+	Seeds     []string  // canonical URLs of pages; none: the roots of all hosts
+	AnyHost   bool      // links to all hosts of the lab are followed, not only to those of the seeds
+	MaxDepth  int       // links from a seed; below 0: no limit
+	Sitemaps  bool      // the pages of the sitemaps of the seeds' hosts are seeds too
+	Feeds     bool      // the pages of the feeds of the seeds' hosts are seeds too
+	NoDigests bool      // leave out digests and sizes, the dear part
+	At        time.Time // the versions and feeds of that moment; zero: of now
 }
 
 // Truth tells what a crawl of all roots has to find. It renders every page, which takes a few seconds for 100,000.
@@ -69,6 +74,9 @@ func (w *Web) Truth() Truth {
 
 // TruthFor tells what a crawl has to find; it fails when a seed is no page of the lab.
 func (w *Web) TruthFor(a Ask) (Truth, error) {
+	if a.At.IsZero() {
+		a.At = w.now()
+	}
 	c := crawl{m: w.model, depth: make([]int32, 0), scope: make([]bool, len(w.hosts)), max: a.MaxDepth}
 	last := w.model.sites[len(w.model.sites)-1]
 	c.depth = make([]int32, last.first+last.pages)
@@ -92,6 +100,14 @@ func (w *Web) TruthFor(a Ask) (Truth, error) {
 			if w.model.inSitemap(s, k) {
 				c.reach(s, k, 0)
 			}
+		}
+	}
+	for i, s := range w.model.sites {
+		if !a.Feeds || !c.scope[i] {
+			continue
+		}
+		for _, k := range w.model.feedPages(s, a.At) {
+			c.reach(s, k, 0)
 		}
 	}
 	for i := range c.scope {
@@ -206,7 +222,7 @@ func (m *model) outcome(s *site, k int) outcome {
 
 // report writes the pages down.
 func (w *Web) report(c *crawl, a Ask) Truth {
-	t := Truth{Seed: w.model.seed, Hosts: len(w.hosts), Pages: make([]Page, 0, len(c.depth)), Counts: Counts{Reasons: make(map[string]int)}}
+	t := Truth{Seed: w.model.seed, Hosts: len(w.hosts), Pages: make([]Page, 0, len(c.depth)), Counts: Counts{Reasons: make(map[string]int)}, Traps: w.model.spaces()}
 	var body []byte
 	for _, s := range w.model.sites {
 		for k := range s.pages {
@@ -257,8 +273,9 @@ func (m *model) truth(s *site, k int, body []byte, a Ask) (Page, []byte) {
 	if o.kind.html() {
 		p.Links = m.countLinks(o.at, o.kind)
 	}
+	p.Version = m.edition(o.at.s, o.at.k, o.kind, a.At).version
 	if !a.NoDigests {
-		body = m.appendBody(body[:0], o.at.s, o.at.k, o.kind)
+		body = m.appendVersion(body[:0], o.at.s, o.at.k, o.kind, p.Version)
 		sum := sha256.Sum256(body)
 		p.Size, p.Digest = len(body), "sha256:"+hex.EncodeToString(sum[:])
 	}
@@ -271,16 +288,20 @@ func (m *model) countLinks(at place, kd kind) int {
 	for _, l := range m.links(room[:0], at.s, at.k, kd, m.look(at.s, at.k, kd)) {
 		seen[place{l.to, l.page}] = true
 	}
-	return len(seen)
+	return len(seen) + len(m.lures(at.s, at.k, kd))
 }
 
-// serveTruth answers at /_truth: seed (repeatable), scope=host|any, depth, sitemaps=1, digests=0, format=json|jsonl.
+// serveTruth answers at /_truth: seed (repeatable), scope=host|any, depth, sitemaps=1, feeds=1, digests=0, at (RFC 3339),
+// format=json|jsonl.
 func (w *Web) serveTruth(rw http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	a := Ask{Seeds: q["seed"], AnyHost: q.Get("scope") == "any", MaxDepth: -1, Sitemaps: q.Get("sitemaps") == "1", NoDigests: q.Get("digests") == "0"}
+	a := Ask{Seeds: q["seed"], AnyHost: q.Get("scope") == "any", MaxDepth: -1, Sitemaps: q.Get("sitemaps") == "1", Feeds: q.Get("feeds") == "1", NoDigests: q.Get("digests") == "0"}
 	var err error
 	if d := q.Get("depth"); d != "" {
 		a.MaxDepth, err = strconv.Atoi(d)
+	}
+	if at := q.Get("at"); at != "" && err == nil {
+		a.At, err = time.Parse(time.RFC3339, at)
 	}
 	var t Truth
 	if err == nil {
