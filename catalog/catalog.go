@@ -46,12 +46,21 @@ type Crawl struct {
 	ID       int64
 	Name     string
 	Settings json.RawMessage // all of them, as the handlers read them
-	Delay    time.Duration   // these three also as the catalog itself needs them
-	PerHost  int
+	Limits                   // these and MaxPages also as the catalog itself needs them
 	MaxPages int64
+	Price    float64  // that a look at a page has to be worth: see Price
 	Roots    []string // what its scope is made of
 	Readmit  bool     // of a change: it concerns links that were read before, which are to be admitted once more
 	Created  time.Time
+}
+
+// Limits is how hard a host may be pressed.
+type Limits struct {
+	Delay     time.Duration // least time between two starts
+	PerHost   int           // visits at once
+	PerDomain int           // visits at once at all hosts of a registrable domain; 0: no limit
+	PerIP     int           // visits at once at all hosts at one address; 0: no limit
+	Adapt     bool          // the delay grows with the host's response time
 }
 
 // Candidate is a URL that may be new to a crawl.
@@ -59,8 +68,10 @@ type Candidate struct {
 	URL      string // canonical
 	Host     string // scheme://name:port
 	Depth    int
-	Reach    int // links that may be followed from it, and so on; NoLimit
-	Priority int // greater is sooner
+	Reach    int       // links that may be followed from it, and so on; NoLimit
+	Priority int       // greater is sooner
+	Sitemap  bool      // it is a sitemap or a feed
+	Modified time.Time // when it changed last, as a sitemap says: it is visited again if it was visited before that
 }
 
 // Admission is a batch of candidates for one crawl.
@@ -71,15 +82,16 @@ type Admission struct {
 	From      string // the URL that links to them
 	Lead      *Lead  // the page that links to them: it leads nowhere new once this is written
 	Now       time.Time
+	Again     bool // pages that are closed are visited once more
 	Pages     []Candidate
 }
 
 // Admitted says what became of an Admission.
 type Admitted struct {
 	New   []string // URLs that were not known
-	Hosts []int64  // hosts of the new pages
 	Leads []Lead   // closed pages that turn out to be nearer, or to reach further: where they lead is to be admitted again
 	Over  int      // candidates that the crawl's MaxPages left out
+	Quota int      // candidates that its submitter's quota does not let in for now
 }
 
 // Window bounds one promotion.
@@ -87,20 +99,23 @@ type Window struct {
 	Now     time.Time
 	Lease   time.Duration // how long a visit may take before reconcile asks after it
 	Horizon time.Duration // how much of a host's time may be handed out at once
-	Total   int           // queued pages in all
-	Hosts   []int64       // only these; nil: whichever are due
+	Total   int           // queued pages in all; a quarter more for pages of high priority
 	NewID   func() string // mints the ID of a robots visit
 }
 
-// Batch is what one host has been handed out.
+// Batch is what one host has been handed out, of one lane: one crawl, submitter and priority.
 type Batch struct {
-	HostID    int64
-	Host      string
-	Delay     time.Duration // the greater of its crawls' and its robots.txt's
-	PerHost   int
-	RobotsAt  time.Time // when the robots rules that hold were read
-	RobotsBad bool      // no robots.txt could be had, for longer than is waited for
-	Pages     []Promoted
+	HostID   int64
+	Host     string
+	Limits                 // the strictest of the crawls that have pages open there, and of its robots.txt
+	Floor    time.Duration // what the delay would be without this crawl's own
+	Pace     time.Duration // how far apart its starts turned out to be, as far as is known
+	RobotsAt time.Time     // when the robots rules that hold were read
+	Holds    int64         // how often the host was ever held: see HoldHost
+	Probe    bool          // the host is in trouble, and this one visit is to find out whether it still is
+	Urgent   bool          // of high priority
+	GivenUp  *Trouble      // the host has been in trouble for too long: the pages are to fail of it
+	Pages    []Promoted
 	// RobotsVisit is set when robots.txt has to be read before any page: the visit that is to do it.
 	RobotsVisit string
 }
@@ -114,6 +129,8 @@ type Promoted struct {
 	Submitter string
 	Depth     int
 	Reach     int
+	Sitemap   bool
+	Tries     int // that met an error so far
 	// Of the last stored visit, if there was one.
 	FinalURL, ETag, LastModified, Payload string
 	FetchedAt                             time.Time
@@ -153,11 +170,13 @@ type Storing struct {
 	ETag         string
 	LastModified string
 	FetchedAt    time.Time
+	Took         Took
 	WARC         WARC
 	Text         string
 	Links        []string
 	Follow       bool // the links may be followed
 	Searchable   bool
+	Plan         Plan
 }
 
 // Lead is a closed page whose links, or whose redirect, are still to be admitted.
@@ -180,10 +199,35 @@ type Closing struct {
 	FinalURL string
 	Follow   bool // FinalURL is a page of its own
 	Now      time.Time
+	Took     Took
+	Plan     Plan
 	// Of a failure.
 	Stage    string
 	Attempts int
 	Err      string
+}
+
+// Took is where the time of an exchange went.
+type Took struct {
+	Connect, TLS, FirstByte, Body time.Duration
+}
+
+// Attempt is a try that met an error.
+type Attempt struct {
+	At    time.Time
+	Stage string
+	Fault string
+	Err   string
+	Took  Took
+}
+
+// Postponed is a visit that is over without its page being closed: the page waits for another.
+type Postponed struct {
+	Page  int64
+	Visit string
+	Due   time.Time // zero: it keeps its place among those that wait
+	Spent bool      // the page has one try less
+	Attempt
 }
 
 // RobotsState says what is known of a host's robots.txt.
@@ -191,14 +235,10 @@ type RobotsState int
 
 // The states of robots.txt.
 const (
-	RobotsUnknown     RobotsState = iota // not read, or too long ago
-	RobotsRead                           // rules as they stand in Body
-	RobotsAllow                          // there is none: all is allowed (RFC 9309 §2.3.1.3)
-	RobotsUnavailable                    // it could not be had: nothing is allowed until Until (§2.3.1.4)
+	RobotsUnknown RobotsState = iota // not read, or too long ago
+	RobotsRead                       // rules as they stand in Body
+	RobotsAllow                      // there is none: all is allowed (RFC 9309 §2.3.1.3)
 )
-
-// RobotsPatience is how often in a row robots.txt may be unavailable before the host's pages fail.
-const RobotsPatience = 3
 
 // Robots is what is known of a host's robots.txt.
 type Robots struct {
@@ -207,14 +247,18 @@ type Robots struct {
 	CrawlDelay time.Duration
 	At         time.Time
 	Until      time.Time // when it is to be read again
-	Fails      int       // times in a row that it could not be had
 }
 
 // Host is the unit of politeness.
 type Host struct {
-	ID     int64
-	Name   string // scheme://name:port
-	Robots Robots
+	ID      int64
+	Name    string // scheme://name:port
+	Site    string // its registrable domain
+	Robots  Robots
+	Pace    time.Duration // how far apart its starts turned out to be; 0: not known
+	NextAt  time.Time     // when promotion looks at it again
+	Trouble Trouble
+	Paused  bool
 	Counts
 }
 
@@ -243,8 +287,12 @@ type Tally struct {
 
 // Backlog splits the waiting pages by what they wait for.
 type Backlog struct {
-	Robots  int64 // robots.txt of their host is not read yet
-	Backoff int64 // robots.txt of their host could not be had
+	Robots  int64 // robots.txt of their host is not read yet, or cannot be had
+	Backoff int64 // their host is in trouble, or asked for fewer requests
+	DNS     int64 // their host's name cannot be resolved
+	Paused  int64 // an operator paused crawl, submitter or host
+	Budget  int64 // their submitter has used up its pages a minute
+	Retry   int64 // they wait for another try
 	Polite  int64 // their host has its window full
 	Room    int64 // the window as a whole is full
 	Later   int64 // not due yet
@@ -263,12 +311,15 @@ type Page struct {
 	Depth     int
 	Reach     int
 	Priority  int
+	Sitemap   bool // it is a sitemap or a feed
 	State     State
 	Reason    string
+	Fault     string // of the last try, while it waits for another
 	Visit     string
-	Tries     int
+	Tries     int // that met an error
 	Visits    int
 	Due       time.Time
+	Revisit   Revisit // its next look; only At, Last, Looks and Changes
 	FirstSeen time.Time
 	Indexed   bool
 	Storing

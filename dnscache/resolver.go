@@ -263,3 +263,17 @@ func (r *Resolver) keep(name string, a Answer) {
 
 // clean is the key of a name: lower case, without the root's dot.
 func clean(name string) string { return strings.TrimSuffix(strings.ToLower(name), ".") }
+
+// Ping asks each server once for the root's name servers, which every one of them knows of, until one answers: any answer but a
+// refusal or a failure, also that there is no such thing, shows that it works.
+func (r *Resolver) Ping(ctx context.Context) error {
+	var errs []error
+	for _, server := range r.order() {
+		_, err := r.exchange(ctx, server, ".", dns.TypeNS)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("server %s: %w", server, err))
+	}
+	return fault.New(fault.DNSDown, errors.Join(errs...))
+}

@@ -22,6 +22,7 @@ type collector struct {
 	base      string // href of the first base element that has one
 	based     bool
 	canonical string
+	feeds     []string
 	refs      []ref
 	text      folder
 
@@ -115,6 +116,9 @@ func (c *collector) link(attrs []html.Attribute) {
 		return
 	case hasToken(rel, "next"), hasToken(rel, "prev"), hasToken(rel, "previous"):
 	case hasToken(rel, "alternate") && isPageType(attrs):
+	case hasToken(rel, "alternate") && isFeedType(attrs) && len(c.feeds) < MaxFeeds:
+		c.feeds = append(c.feeds, href)
+		return
 	default:
 		return
 	}
@@ -129,6 +133,16 @@ func isPageType(attrs []html.Attribute) bool {
 		return true
 	}
 	return strings.TrimSpace(typ) == ""
+}
+
+// isFeedType tells whether the type attribute says RSS or Atom.
+func isFeedType(attrs []html.Attribute) bool {
+	typ, _ := attr(attrs, "type")
+	switch mediaType(typ) {
+	case "application/rss+xml", "application/atom+xml":
+		return true
+	}
+	return false
 }
 
 func (c *collector) meta(attrs []html.Attribute) {

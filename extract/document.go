@@ -31,15 +31,17 @@ const (
 	MaxText  = 1 << 20 // octets of readable text
 	MaxURL   = 8 << 10 // octets of a link; longer ones are dropped
 	MaxMeta  = 4 << 10 // octets of a title or description
+	MaxFeeds = 10      // feeds that a page names
 )
 
 // Document is what a page says: everything the catalog keeps of it. All of it is valid UTF-8 without NULs.
 type Document struct {
-	Charset     string // in which the page was written, as Charset has it
-	Title       string // of the first title element, white space folded
-	Description string // of <meta name=description>, or of og:description
-	Lang        string // the language tag of <html lang>, or of Content-Language in a meta element
-	Canonical   string // absolute URL of the first <link rel=canonical> without its fragment, or ""
+	Charset     string   // in which the page was written, as Charset has it
+	Title       string   // of the first title element, white space folded
+	Description string   // of <meta name=description>, or of og:description
+	Lang        string   // the language tag of <html lang>, or of Content-Language in a meta element
+	Canonical   string   // absolute URL of the first <link rel=canonical> without its fragment, or ""
+	Feeds       []string // absolute URLs of the RSS and Atom feeds that <link rel=alternate> names
 
 	// Links are in document order, each URL once and without its fragment.
 	Links []Link
@@ -106,6 +108,11 @@ func (c *collector) document(base, charset string) Document {
 		d.Lang = c.contentLanguage
 	}
 	r := newResolver(base, c.base, charset)
+	for _, f := range c.feeds {
+		if u := r.page(f); u != "" {
+			d.Feeds = append(d.Feeds, u)
+		}
+	}
 	if c.canonical != "" {
 		d.Canonical = r.page(c.canonical)
 	}

@@ -32,10 +32,12 @@ const (
 	RobotsDown  Kind = "robots_unavailable" // robots.txt gave 5xx or nothing (RFC 9309 §2.3.1.4)
 
 	// Our own parts.
+	UplinkDown  Kind = "uplink_down"  // no host can be reached any more: it is not theirs
 	StoreDown   Kind = "store_down"   // the archive could not be written or read
 	DiskFull    Kind = "disk_full"    // no space left on the device
 	CatalogDown Kind = "catalog_down" // the database did not answer
 	RedisDown   Kind = "redis_down"   // Redis did not answer
+	QuotaFull   Kind = "quota_full"   // the submitter has as many pages waiting as it may
 	Panic       Kind = "panic"        // a stage panicked: a bug, or a page made to cause one
 	Stopped     Kind = "stopped"      // the process was told to stop: not the page's fault
 	Internal    Kind = "internal"     // anything without a kind: a bug until it has one
@@ -46,41 +48,45 @@ type Blame string
 
 // The parties.
 const (
-	BlameHost     Blame = "host"
-	BlameResolver Blame = "resolver"
-	BlameOurs     Blame = "ours"
+	BlameHost      Blame = "host"
+	BlameResolver  Blame = "resolver"
+	BlameSubmitter Blame = "submitter"
+	BlameOurs      Blame = "ours"
 )
 
 // Rule is what to do about a kind.
 type Rule struct {
 	Kind    Kind
 	Blame   Blame
-	Retries int           // further tries of a visit after the first; Forever for outages that burn no tries
+	Retries int           // further tries of a page after the first; Forever for what is not the page's trouble and burns none
 	After   time.Duration // before the first retry; doubled for each further one
 	AtMost  time.Duration // the longest wait between two tries
 	Means   string        // one line for people
 }
 
-// Forever marks a kind that never gives up on a page: the trouble is not the page's.
+// Forever marks a kind that never gives up on a page: the trouble is not the page's. If it is the host's, the host is left alone for
+// as long as the rule says, longer each time, and all its pages wait.
 const Forever = -1
 
 // table is the one place where retry and blame are decided.
 var table = []Rule{
-	{DNSDown, BlameResolver, 10, 2 * time.Second, time.Minute, "the resolver gives no answer"},
-	{Refused, BlameHost, 3, 5 * time.Second, 5 * time.Minute, "the host refuses connections"},
-	{Unreachable, BlameHost, 3, 5 * time.Second, 5 * time.Minute, "the host cannot be reached"},
+	{DNSDown, BlameResolver, Forever, 5 * time.Second, 20 * time.Minute, "the name cannot be resolved"},
+	{Refused, BlameHost, Forever, 5 * time.Second, 20 * time.Minute, "the host refuses connections"},
+	{Unreachable, BlameHost, Forever, 5 * time.Second, 20 * time.Minute, "the host cannot be reached"},
 	{Reset, BlameHost, 3, 2 * time.Second, 5 * time.Minute, "the host cut the connection"},
-	{TLS, BlameHost, 1, 10 * time.Second, 5 * time.Minute, "no secure connection to the host"},
+	{TLS, BlameHost, Forever, 30 * time.Second, 20 * time.Minute, "no secure connection to the host"},
 	{FirstByte, BlameHost, 2, 10 * time.Second, 5 * time.Minute, "the host gave no answer in time"},
 	{Stalled, BlameHost, 2, 10 * time.Second, 5 * time.Minute, "the answer stopped half-way"},
 	{Protocol, BlameHost, 1, 5 * time.Second, time.Minute, "the answer is not HTTP"},
 	{ServerError, BlameHost, 3, 5 * time.Second, 5 * time.Minute, "the host answers with a server error"},
-	{PushedBack, BlameHost, 5, time.Minute, time.Hour, "the host asks for fewer requests"},
-	{RobotsDown, BlameHost, 5, 10 * time.Second, time.Hour, "robots.txt cannot be had, so nothing may be fetched"},
+	{PushedBack, BlameHost, Forever, time.Minute, 24 * time.Hour, "the host asks for fewer requests"},
+	{RobotsDown, BlameHost, Forever, 10 * time.Second, time.Hour, "robots.txt cannot be had, so nothing may be fetched"},
+	{UplinkDown, BlameOurs, Forever, 2 * time.Second, time.Minute, "no host can be reached any more"},
 	{StoreDown, BlameOurs, Forever, time.Second, time.Minute, "the archive cannot be written or read"},
 	{DiskFull, BlameOurs, Forever, 5 * time.Second, time.Minute, "the disk is full"},
 	{CatalogDown, BlameOurs, Forever, time.Second, 30 * time.Second, "the database does not answer"},
 	{RedisDown, BlameOurs, Forever, time.Second, 30 * time.Second, "Redis does not answer"},
+	{QuotaFull, BlameSubmitter, Forever, 5 * time.Second, time.Minute, "the submitter has as many pages waiting as its quota allows"},
 	{Panic, BlameOurs, 2, time.Second, time.Minute, "a stage panicked"},
 	{Stopped, BlameOurs, Forever, 0, 0, "the process was stopped"},
 	{Internal, BlameOurs, 3, time.Second, time.Minute, "an error without a kind: please report it"},
@@ -166,7 +172,7 @@ func RetryAfter(err error) time.Duration {
 
 type triesKey struct{}
 
-// WithTries tells a stage, through ctx, how often its task has failed before.
+// WithTries tells a stage, through ctx, how often its page has met an error before.
 func WithTries(ctx context.Context, failed int) context.Context {
 	return context.WithValue(ctx, triesKey{}, failed)
 }

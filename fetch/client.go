@@ -64,6 +64,7 @@ func (o Options) withDefaults() Options {
 // Client is an HTTP client for crawling. It is safe for concurrent use.
 type Client struct {
 	o         Options
+	dial      *dialer
 	transport *http.Transport
 	close     context.CancelFunc
 }
@@ -83,7 +84,7 @@ func New(o Options) *Client {
 			ClientSessionCache: tls.NewLRUClientSessionCache(1024),
 		},
 	}
-	return &Client{o: o, close: cancel, transport: &http.Transport{
+	return &Client{o: o, dial: d, close: cancel, transport: &http.Transport{
 		Proxy:                  nil, // no environment variable may lead the crawl elsewhere
 		DialContext:            d.plain,
 		DialTLSContext:         d.secure,

@@ -205,3 +205,14 @@ func tlsKind(closed context.Context, err error) fault.Kind {
 	}
 	return fault.TLS
 }
+
+// Reach connects to addr, if the guard lets it, and hangs up: nothing is asked.
+func (c *Client) Reach(ctx context.Context, addr netip.AddrPort) error {
+	ctx, cancel := c.dial.bound(ctx)
+	defer cancel()
+	conn, err := c.dial.net.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return fault.New(fault.Unreachable, fmt.Errorf("connect to %s: %w", addr, err))
+	}
+	return conn.Close()
+}

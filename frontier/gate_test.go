@@ -1,26 +1,27 @@
 package frontier_test
 
 import (
-	"path/filepath"
+	"fmt"
+	"net/netip"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"example.org/trawl/fault"
 	"example.org/trawl/frontier"
 	"example.org/trawl/handlers"
 	"example.org/trawl/internal/gatetest"
-	"example.org/trawl/internal/redistest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestMemoryGate(t *testing.T) {
-	gatetest.RunInBubble(t, func(*testing.T) handlers.Gate { return frontier.NewMemoryGate(time.Time{}) })
-}
+func memory(*testing.T) handlers.Gate { return frontier.NewMemoryGate(time.Time{}) }
+
+func TestMemoryGate(t *testing.T) { gatetest.RunInBubble(t, memory) }
+
+func TestMemoryGateForLong(t *testing.T) { gatetest.RunLongInBubble(t, memory) }
 
 func TestMemoryGateAfterAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -28,116 +29,93 @@ func TestMemoryGateAfterAnotherProcess(t *testing.T) {
 	})
 }
 
-func TestRedisGate(t *testing.T) {
-	rdb, _ := redistest.Client(t)
-	gatetest.Run(t, func(t *testing.T) handlers.Gate {
-		if err := rdb.FlushAll(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		// This Redis has been in use since 1970, and nobody touched any host.
-		if err := rdb.Set(t.Context(), frontier.EpochKey, 1, 0).Err(); err != nil {
-			t.Fatal(err)
-		}
-		return frontier.NewRedisGate(rdb)
-	})
-}
-
-func TestRedisGateAfterRedisLostEverything(t *testing.T) {
-	rdb, _ := redistest.Client(t)
-	g := frontier.NewRedisGate(rdb)
-	l := frontier.Limit{Delay: gatetest.Delay, PerHost: 1}
-	for range 2 { // a new Redis has as little to say as one that was flushed
-		since := time.Now()
-		if err := rdb.FlushAll(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		gatetest.FirstTouch(t, g, since)
-		if _, _, err := g.Reserve(t.Context(), "http://start.example:80", l, 50); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestRedisGatesShareTheirHosts(t *testing.T) {
-	rdb, _ := redistest.Client(t)
-	if err := rdb.Set(t.Context(), frontier.EpochKey, 1, 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	l := frontier.Limit{Delay: time.Hour, PerHost: 1}
-	const host = "http://example.org:80"
-	a, b := frontier.NewRedisGate(rdb), frontier.NewRedisGate(rdb)
-	if wait, err := a.Start(t.Context(), host, "a", l); wait != 0 || err != nil {
-		t.Fatalf("the first start has to wait %v (%v)", wait, err)
-	}
-	if wait, err := b.Start(t.Context(), host, "b", l); wait < time.Minute || err != nil {
-		t.Errorf("another worker's start has to wait %v (%v), want an hour", wait, err)
-	}
-}
-
-// What a gate leaves behind in Redis goes away by itself, but not before the last slot that it handed out.
-func TestRedisGateForgetsHostsThatAreLeftAlone(t *testing.T) {
-	rdb, _ := redistest.Client(t)
-	g := frontier.NewRedisGate(rdb)
-	l := frontier.Limit{Delay: time.Minute, PerHost: 1}
-	const host, n = "http://example.org:80", 600
-	if _, _, err := g.Reserve(t.Context(), host, l, n); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := g.Enter(t.Context(), host, "v", l); err != nil {
-		t.Fatal(err)
-	}
-	keys, err := rdb.Keys(t.Context(), "*example.org*").Result()
-	if err != nil || len(keys) != 2 {
-		t.Fatalf("keys %v (%v), want a hash and a set", keys, err)
-	}
-	for _, k := range keys {
-		ttl, err := rdb.PTTL(t.Context(), k).Result()
-		if err != nil || ttl <= 0 {
-			t.Errorf("%s lives for %v (%v), want a bound", k, ttl, err)
-		}
-		if rdb.Type(t.Context(), k).Val() == "hash" && ttl < n*time.Minute {
-			t.Errorf("%s lives for %v: its last slot comes later", k, ttl)
-		}
-	}
-}
-
-func TestRedisGateWithoutRedis(t *testing.T) {
-	rdb := redis.NewClient(&redis.Options{Network: "unix", Addr: filepath.Join(t.TempDir(), "nobody"), MaxRetries: -1, DialerRetries: 1})
-	defer rdb.Close()
-	g := frontier.NewRedisGate(rdb)
-	l := frontier.Limit{Delay: time.Second, PerHost: 1}
-	_, _, reserve := g.Reserve(t.Context(), "h", l, 1)
-	_, enter := g.Enter(t.Context(), "h", "v", l)
-	_, start := g.Start(t.Context(), "h", "v", l)
-	for what, err := range map[string]error{"reserve": reserve, "enter": enter, "start": start, "leave": g.Leave(t.Context(), "h", "v", 0)} {
-		if fault.KindOf(err) != fault.RedisDown {
-			t.Errorf("%s: %v, want %s", what, err, fault.RedisDown)
-		}
-	}
-}
-
-// A worker that died gave its place back to nobody.
-func TestPlaceOfTheDeadIsFreeAgain(t *testing.T) {
+// A gate remembers only so many units; those that a promise depends on are among them, however long ago they were touched.
+func TestMemoryGateForgetsUnitsThatAreLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := frontier.NewMemoryGate(time.Time{})
-		l := frontier.Limit{PerHost: 1}
-		enter := func(visit string) bool {
-			wait, err := g.Enter(t.Context(), "h", visit, l)
+		unit := func(name string) []frontier.Unit { return []frontier.Unit{{Name: name, Delay: time.Hour, Places: 1}} }
+		enter := func(visit string, units []frontier.Unit) (time.Duration, error) {
+			return g.Enter(t.Context(), units, visit, false)
+		}
+		end := func(visit string) int {
+			bad, err := g.Leave(t.Context(), unit("left alone"), visit, frontier.Seen{End: frontier.Badly})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return wait == 0
+			return bad
 		}
-		enter("a")
-		<-time.After(frontier.Permit - time.Second)
-		enter("a") // it lives
-		<-time.After(frontier.Permit - time.Second)
-		if enter("b") {
-			t.Error("took the place of one that renewed it")
+		if err := g.Hold(t.Context(), "held", 1); err != nil {
+			t.Fatal(err)
 		}
-		<-time.After(2 * time.Second)
-		if !enter("b") {
-			t.Error("the place is still held")
+		_, _ = enter("v", unit("left alone"))
+		if bad := end("v"); bad != 1 {
+			t.Fatalf("a streak of %d, want 1", bad)
+		}
+		if wait, err := g.Start(t.Context(), unit("started"), "v", false); wait != 0 || err != nil {
+			t.Fatalf("the first start has to wait %v (%v)", wait, err)
+		}
+		<-time.After(2 * time.Minute)
+		if wait, err := enter("v", unit("busy")); wait != 0 || err != nil {
+			t.Fatalf("a free place has to wait %v (%v)", wait, err)
+		}
+		for i := range 150_000 {
+			if _, err := g.Leave(t.Context(), unit(fmt.Sprint("host ", i)), "v", frontier.Seen{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := enter("v", unit("held")); err != frontier.ErrHeld {
+			t.Errorf("the hold is forgotten: %v", err)
+		}
+		if wait, err := g.Start(t.Context(), unit("started"), "w", false); wait != 58*time.Minute || err != nil {
+			t.Errorf("may start again in %v (%v), want 58 minutes", wait, err)
+		}
+		if wait, err := enter("w", unit("busy")); wait == 0 || err != nil {
+			t.Errorf("took a place that was taken (%v)", err)
+		}
+		_, _ = enter("v", unit("left alone"))
+		if bad := end("v"); bad != 1 {
+			t.Errorf("a streak of %d: a host that was left alone was not forgotten", bad)
 		}
 	})
+}
+
+func TestUnits(t *testing.T) {
+	const host = "https://www.example.co.uk:443"
+	addr := netip.MustParseAddr("192.0.2.1")
+	one := frontier.Unit{Name: host, Delay: 12 * time.Second, Places: 2}
+	domain := frontier.Unit{Name: "domain example.co.uk", Delay: 4 * time.Second, Places: 3}
+	ip := frontier.Unit{Name: "ip 192.0.2.1", Delay: 3 * time.Second, Places: 4}
+	limit := frontier.Limit{Delay: one.Delay, PerHost: one.Places}
+	with := func(change func(*frontier.Limit)) frontier.Limit {
+		l := limit
+		change(&l)
+		return l
+	}
+	both := with(func(l *frontier.Limit) { l.PerDomain, l.PerIP = 3, 4 })
+	adapting := one
+	adapting.Adapt = true
+	for name, c := range map[string]struct {
+		host  string
+		addr  netip.Addr
+		limit frontier.Limit
+		want  []frontier.Unit
+	}{
+		"the host alone":           {host, addr, limit, []frontier.Unit{one}},
+		"its domain":               {host, addr, with(func(l *frontier.Limit) { l.PerDomain = 3 }), []frontier.Unit{one, domain}},
+		"its address":              {host, addr, with(func(l *frontier.Limit) { l.PerIP = 4 }), []frontier.Unit{one, ip}},
+		"all":                      {host, addr, both, []frontier.Unit{one, domain, ip}},
+		"an address as IPv6":       {host, netip.AddrFrom16(addr.As16()), both, []frontier.Unit{one, domain, ip}},
+		"an address not known yet": {host, netip.Addr{}, both, []frontier.Unit{one, domain}},
+		"only the host adapts":     {host, addr, with(func(l *frontier.Limit) { l.PerDomain, l.Adapt = 3, true }), []frontier.Unit{adapting, domain}},
+		"a host that is an address": {"http://192.0.2.1:80", addr, with(func(l *frontier.Limit) { l.PerDomain, l.PerIP = 1, 1 }), []frontier.Unit{
+			{"http://192.0.2.1:80", one.Delay, 2, false}, {"domain 192.0.2.1", one.Delay, 1, false}, {"ip 192.0.2.1", one.Delay, 1, false},
+		}},
+		"no delay": {host, addr, frontier.Limit{PerHost: 2, PerDomain: 3}, []frontier.Unit{
+			{host, 0, 2, false}, {"domain example.co.uk", 0, 3, false},
+		}},
+	} {
+		if got := frontier.Units(c.host, c.addr, c.limit); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
 	"example.org/trawl/frontier"
 	"example.org/trawl/tasks"
 	"example.org/trawl/weburl"
@@ -18,11 +19,17 @@ import (
 // Admit brings URLs to the frontier: canonical form, scope, traps and limits; then one write that passes over known pages.
 // New pages are promoted at once, so that a small crawl need not wait for the scheduler.
 func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error) {
+	if load, err := c.Work.Load(ctx); err == nil && load.Memory >= memoryAdmit {
+		return tasks.Result{}, fault.New(fault.RedisDown, fmt.Errorf("the queue's memory is %.0f %% full: nothing is admitted", 100*load.Memory))
+	}
 	lead, err := c.load(ctx, &t)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
 	}
 	crawl, err := c.crawlOf(ctx, t)
+	if err == nil && t.Every != "" {
+		err = c.schedule(ctx, t)
+	}
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
 	}
@@ -30,13 +37,13 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 	if len(pages) == 0 && lead == nil {
 		return tasks.Done().With(tasks.Fact{Reason: "nothing new"}), nil
 	}
-	got, err := c.Catalog.Admit(ctx, catalog.Admission{
-		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Lead: lead, Now: time.Now(), Pages: pages,
+	got, err := c.admit(ctx, catalog.Admission{
+		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Lead: lead, Now: time.Now(), Again: t.Again, Pages: pages,
 	})
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
 	}
-	if got.Over == 0 {
+	if got.Over+got.Quota == 0 {
 		c.seen.add(crawl.ID, pages)
 	}
 	res := tasks.Done().With(tasks.Fact{Reason: admitted(len(pages), got)})
@@ -46,14 +53,41 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 	for _, l := range got.Leads {
 		res = res.And(expand(&l)...)
 	}
-	if len(got.Hosts) > 0 {
-		more, err := c.promote(ctx, got.Hosts)
+	if got.Quota > 0 && t.Page == 0 { // links wait in the catalog, a submission has nowhere to wait but here
+		return tasks.Result{}, fault.New(fault.QuotaFull, fmt.Errorf("admit to %s: %d of %d URLs are over the quota of %s", t.Crawl, got.Quota, len(pages), t.Submitter))
+	}
+	if len(got.New) > 0 || t.Again {
+		more, err := c.promote(ctx)
 		if err != nil { // the pages are safe in the frontier: the scheduler promotes them
 			c.Log.WarnContext(ctx, "promotion after admission", "crawl", t.Crawl, "err", err)
 		}
 		res.Next, res.Closed = append(res.Next, more.Next...), more.Closed
 	}
 	return res, nil
+}
+
+// admitAtOnce bounds one write: a sitemap lists up to 50,000 pages, and others want to write too.
+const admitAtOnce = 1000
+
+// admit writes an admission in parts, the last of which takes its lead off.
+func (c *Crawler) admit(ctx context.Context, a catalog.Admission) (all catalog.Admitted, err error) {
+	lead, pages := a.Lead, a.Pages
+	for {
+		n := min(admitAtOnce, len(pages))
+		a.Pages, pages, a.Lead = pages[:n], pages[n:], nil
+		if len(pages) == 0 && all.Quota == 0 {
+			a.Lead = lead
+		}
+		got, err := c.Catalog.Admit(ctx, a)
+		if err != nil {
+			return all, err
+		}
+		all.New, all.Leads = append(all.New, got.New...), append(all.Leads, got.Leads...)
+		all.Over, all.Quota = all.Over+got.Over, all.Quota+got.Quota
+		if len(pages) == 0 {
+			return all, nil
+		}
+	}
 }
 
 // load fills t with where its page leads, at the depth that the page has by now: to its links, or to another host. What a seed
@@ -68,8 +102,11 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 	}
 	t.From, t.Origin, t.URLs = p.URL, tasks.OriginLink, p.Links
 	t.Depth, t.Reach = p.Depth+1, oneLess(p.Reach)
+	if p.Sitemap { // what it lists is as near as it is itself
+		t.Origin, t.Depth, t.Reach = tasks.OriginSitemap, p.Depth, p.Reach
+	}
 	if p.Reason == string(tasks.Redirected) {
-		t.Origin, t.URLs = tasks.OriginRedirect, []string{p.FinalURL}
+		t.Origin, t.URLs, t.Sitemap = tasks.OriginRedirect, []string{p.FinalURL}, p.Sitemap
 		if p.Depth == 0 {
 			t.Origin, t.Depth, t.Reach = tasks.OriginSeed, 0, p.Reach
 		}
@@ -89,6 +126,9 @@ func admitted(asked int, got catalog.Admitted) string {
 	s := fmt.Sprintf("%d of %d new", len(got.New), asked)
 	if got.Over > 0 {
 		s += fmt.Sprintf(", %d over the crawl's page limit", got.Over)
+	}
+	if got.Quota > 0 {
+		s += fmt.Sprintf(", %d wait for their submitter's quota", got.Quota)
 	}
 	return s
 }
@@ -110,7 +150,8 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		settings = s
 		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
 		all, jerr := json.Marshal(s)
-		return catalog.Crawl{Settings: all, Delay: s.Delay, PerHost: s.PerHost, MaxPages: s.MaxPages, Readmit: readmit}, errors.Join(err, jerr)
+		limits := catalog.Limits{Delay: s.Delay, PerHost: s.PerHost, PerDomain: s.PerDomain, PerIP: s.PerIP, Adapt: !s.NoAdapt}
+		return catalog.Crawl{Settings: all, Limits: limits, MaxPages: s.MaxPages, Readmit: readmit}, errors.Join(err, jerr)
 	}
 	kind := tasks.Defaults()
 	if old, err := c.Catalog.Crawl(ctx, t.Crawl); err == nil {
@@ -139,7 +180,7 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 
 // roots is what the seeds of t add to the crawl's scope: nothing where no link is to be followed.
 func roots(t tasks.Admit, kind tasks.Scope) []string {
-	if t.Reach == 0 {
+	if t.Reach == 0 && !t.Sitemap {
 		return nil
 	}
 	var out []string
@@ -155,7 +196,9 @@ func roots(t tasks.Admit, kind tasks.Scope) []string {
 // candidates are the URLs of t that may be new: canonical, in scope, no trap, and not seen a moment ago.
 func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 	out := make([]catalog.Candidate, 0, len(t.URLs))
-	for _, raw := range t.URLs {
+	for _, line := range t.URLs {
+		l := parseListed(line)
+		raw := l.url
 		u, err := weburl.Canonical(raw)
 		if err != nil {
 			if t.Origin == tasks.OriginSeed {
@@ -163,16 +206,19 @@ func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 			}
 			continue
 		}
+		p := catalog.Candidate{
+			URL: u, Host: weburl.Host(u), Depth: t.Depth, Reach: t.Reach, Priority: t.Priority, Sitemap: l.sitemap || t.Sitemap, Modified: l.modified,
+		}
 		if t.Origin != tasks.OriginSeed {
-			if ok, _ := crawl.scope.Holds(u); !ok {
+			// A sitemap may be elsewhere: it is the site that names it.
+			if ok, _ := crawl.scope.Holds(u); !ok && !p.Sitemap {
 				continue
 			}
 		}
 		if frontier.Trap(u) != "" {
 			continue
 		}
-		p := catalog.Candidate{URL: u, Host: weburl.Host(u), Depth: t.Depth, Reach: t.Reach, Priority: t.Priority}
-		if !c.seen.has(crawl.ID, p) {
+		if t.Again || !p.Modified.IsZero() || !c.seen.has(crawl.ID, p) {
 			out = append(out, p)
 		}
 	}

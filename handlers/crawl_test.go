@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,15 +166,16 @@ func TestRobots(t *testing.T) {
 func TestRobotsUnavailable(t *testing.T) {
 	w := newWeb(t, map[string]site{"a.test": pages(map[string]string{"/": "", "/x": ""}).with(map[string]site{"/robots.txt": status(http.StatusServiceUnavailable)})}, nil)
 	r := newRig(t, w.dns)
+	r.Policy.Patience = time.Hour
 	r.put(nil, tasks.Next{Task: seeds(0, "", w.url("a.test", "/"), w.url("a.test", "/x"))})
-	for try := 1; try < catalog.RobotsPatience; try++ {
+	for try := 1; try <= 3; try++ {
 		r.drain()
 		h, err := r.catalog.Host(t.Context(), "http://a.test:"+w.port)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.Robots.State != catalog.RobotsUnavailable || h.Robots.Fails != try || h.Waiting != 2 {
-			t.Fatalf("after try %d: robots %+v, %d pages waiting", try, h.Robots, h.Waiting)
+		if x := h.Trouble; x.State != catalog.HostRobots || x.Fails != try || x.GivenUp || h.Waiting != 2 {
+			t.Fatalf("after try %d: %+v, %d pages waiting", try, x, h.Waiting)
 		}
 		// Before it is time to ask again nothing happens.
 		r.runJob(&job{task: tasks.Promote{}})
@@ -183,10 +185,10 @@ func TestRobotsUnavailable(t *testing.T) {
 		if got := w.requests(); !slices.Equal(got, []string{"GET http://a.test/robots.txt"}) {
 			t.Fatalf("try %d asked %q: want robots.txt once and nothing else", try, got)
 		}
-		r.clock.by = time.Until(h.Robots.Until) + time.Second
+		r.clock.by = time.Until(h.Trouble.Until) + time.Second
 		r.runJob(&job{task: tasks.Promote{}})
 	}
-	r.clock.by += time.Minute
+	r.Policy.Patience = time.Nanosecond
 	r.crawl()
 	wantStates(t, r, map[string]string{w.url("a.test", "/"): "failed robots_unavailable", w.url("a.test", "/x"): "failed robots_unavailable"})
 	if got := w.requests(); !slices.Equal(got, []string{"GET http://a.test/robots.txt"}) {
@@ -538,6 +540,59 @@ func TestClosingTwiceSaysTheSameTwice(t *testing.T) {
 			if err != nil || len(next) == 0 || next[0].Task.Kind() != tasks.KindAdmit {
 				t.Errorf("%s, time %d: %v follows, %v; want the page's links to be admitted", path, n+1, next, err)
 			}
+		}
+	}
+}
+
+// A submission that is made again and again is made once each time, however many processes are told, and once for all the times
+// that were missed.
+func TestSchedule(t *testing.T) {
+	w := newWeb(t, map[string]site{"a.test": pages(map[string]string{"/": `<a href="/x">x</a>`, "/x": ""})}, nil)
+	r := newRig(t, w.dns)
+	task := seeds(tasks.NoLimit, "", w.url("a.test", "/"))
+	task.Every = "24h"
+	r.crawl(task)
+	r.crawl(task) // delivered twice
+	far := time.Now().Add(48 * time.Hour)
+	list := func() catalog.Schedule {
+		all, err := r.catalog.Schedules(t.Context(), far)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%+v, %v", all, err)
+		}
+		return all[0]
+	}
+	s := list()
+	if in := time.Until(s.Next); in < 23*time.Hour || in > 24*time.Hour {
+		t.Fatalf("due in %s", in)
+	}
+	for visits := 2; visits < 4; visits++ {
+		if mine, err := r.catalog.Tick(t.Context(), list(), time.Now(), time.Now().Add(-100*time.Hour)); err != nil || !mine {
+			t.Fatal(mine, err)
+		}
+		var wg sync.WaitGroup
+		results := make([]tasks.Result, 8)
+		for i := range results {
+			wg.Go(func() {
+				var err error
+				if results[i], err = r.Schedule(t.Context(), tasks.Schedule{Entry: "1"}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, res := range results {
+			r.put(nil, res.Next...)
+		}
+		r.crawl()
+		got := r.found()
+		if n := got[w.url("a.test", "/")].Visits; n != visits {
+			t.Errorf("the page was visited %d times, want %d", n, visits)
+		}
+		if n := got[w.url("a.test", "/x")].Visits; n != 1 {
+			t.Errorf("the page that it links to was visited %d times", n)
+		}
+		if in := time.Until(list().Next); in < 19*time.Hour || in > 24*time.Hour {
+			t.Errorf("due again in %s", in)
 		}
 	}
 }

@@ -6,6 +6,7 @@ package handlers
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -43,6 +44,8 @@ type Pages interface {
 	PageByID(ctx context.Context, id int64) (catalog.Page, error)
 	// Recrawl makes all closed pages of a crawl due.
 	Recrawl(ctx context.Context, crawl int64, now time.Time) (int64, error)
+	// Owns tells whether the page is still that visit's.
+	Owns(ctx context.Context, page int64, visit string) (bool, error)
 }
 
 // Hosts is what is known of hosts.
@@ -51,6 +54,43 @@ type Hosts interface {
 	HostByID(ctx context.Context, id int64) (catalog.Host, error)
 	// SetRobots returns catalog.ErrFenced when the visit was given up.
 	SetRobots(ctx context.Context, host int64, visit string, r catalog.Robots) error
+	// NoteHost keeps what was found out about a host.
+	NoteHost(ctx context.Context, name, addr string, pace time.Duration) error
+}
+
+// Troubles is what keeps pages waiting that could be visited otherwise.
+type Troubles interface {
+	// HoldHost leaves a host alone; the page of the visit that met the trouble waits again.
+	HoldHost(ctx context.Context, h catalog.Hold) (catalog.Held, error)
+	ReleaseHost(ctx context.Context, name string, now time.Time) error
+	// Postpone returns catalog.ErrFenced when the visit no longer owns its page.
+	Postpone(ctx context.Context, p catalog.Postponed) error
+	Pauses(ctx context.Context) ([]catalog.Pause, error)
+}
+
+// Outages is what everybody needs and is down.
+type Outages interface {
+	Declare(ctx context.Context, o catalog.Outage, probe time.Time) error
+	Outages(ctx context.Context) ([]catalog.Outage, error)
+	// Probe tells whether the caller is the one, among all processes, to try whether an outage is over.
+	Probe(ctx context.Context, kind string, now, next time.Time) (bool, error)
+	EndOutage(ctx context.Context, kind string) error
+}
+
+// Revisits is when closed pages are looked at again.
+type Revisits interface {
+	// Revisit makes pages due again whose time has come, up to most and as a budget of looks a day allows for; 0 is none.
+	Revisit(ctx context.Context, crawl, perDay int64, most int, now time.Time) (int, error)
+	Price(ctx context.Context, crawl int64, now time.Time) (catalog.Price, error)
+	SetPrice(ctx context.Context, crawl int64, since time.Time, price float64, now time.Time) error
+}
+
+// Schedules is what is submitted again and again.
+type Schedules interface {
+	AddSchedule(ctx context.Context, s catalog.Schedule) error
+	Schedules(ctx context.Context, before time.Time) ([]catalog.Schedule, error)
+	// Tick tells whether the caller is the one, among all, to see to what is due at s.Next; the schedule is due at next from then on.
+	Tick(ctx context.Context, s catalog.Schedule, now, next time.Time) (bool, error)
 }
 
 // Leases is what was handed out, and to which visit.
@@ -76,23 +116,32 @@ type Catalog interface {
 	Frontier
 	Pages
 	Hosts
+	Troubles
+	Outages
+	Schedules
+	Revisits
 	Leases
 	Index
+	// Status is how many pages each crawl has in each state.
+	Status(ctx context.Context) ([]catalog.Tally, error)
 }
 
-// Gate hands out the moments at which a host may be touched. A visit reserves a slot when it is promoted, enters the host,
-// starts, and leaves. Between two starts at one host there is always the delay, in however many processes they are.
+// Gate hands out the moments at which a host may be touched. A visit reserves a slot when it is promoted, enters its units (the
+// host, and where that is limited its domain and address), starts, and leaves. Between two starts at one unit there is always its
+// delay, in however many processes they are.
 type Gate interface {
-	// Reserve returns the first of n moments that nobody else is given, and how far apart they are: the delay or a little more.
-	Reserve(ctx context.Context, host string, l frontier.Limit, n int) (first time.Time, apart time.Duration, err error)
-	// Enter takes one of the host's places, or keeps it, for frontier.Permit; it returns how long to wait before asking
-	// again, or 0.
-	Enter(ctx context.Context, host, visit string, l frontier.Limit) (time.Duration, error)
+	// Reserve returns the first of n moments at the host that nobody else is given, and how far apart they are. Urgent moments
+	// come before those handed out earlier. It lets visits in again after a hold, if holds counts that one.
+	Reserve(ctx context.Context, host frontier.Unit, n int, urgent bool, holds int64) (first time.Time, apart time.Duration, err error)
+	// Enter takes a place at every unit, or keeps it, for frontier.Permit; it returns how long to wait before asking again, or
+	// 0. frontier.ErrHeld: the host is left alone for now, except by probes.
+	Enter(ctx context.Context, units []frontier.Unit, visit string, probe bool) (time.Duration, error)
 	// Start is called just before the request is sent; it returns how long that has to wait, or 0 when it is to go now.
-	Start(ctx context.Context, host, visit string, l frontier.Limit) (time.Duration, error)
-	// Leave gives the place back. Lag is the time from Start to the first byte of the answer: a request may have taken
-	// up to that long to reach the host, and the next must not follow it closer than the delay.
-	Leave(ctx context.Context, host, visit string, lag time.Duration) error
+	Start(ctx context.Context, units []frontier.Unit, visit string, probe bool) (time.Duration, error)
+	// Leave gives the places back and notes what the visit saw. It returns how many visits in a row ended badly at the host.
+	Leave(ctx context.Context, units []frontier.Unit, visit string, s frontier.Seen) (int, error)
+	// Hold keeps visits out that are on their way; holds is how often the catalog has held the host.
+	Hold(ctx context.Context, host string, holds int64) error
 }
 
 // Resolver finds addresses.
@@ -100,6 +149,8 @@ type Resolver interface {
 	Lookup(ctx context.Context, name string) (dnscache.Answer, error)
 	// Cached answers without asking anyone.
 	Cached(name string) (dnscache.Answer, bool)
+	// Ping asks the servers for something that they always have an answer to.
+	Ping(ctx context.Context) error
 }
 
 // Web asks the web.
@@ -108,6 +159,8 @@ type Web interface {
 	Do(ctx context.Context, r fetch.Request) (*fetch.Response, error)
 	// Decode undoes a content-coding, within bounds.
 	Decode(r io.Reader, encoding string) (io.ReadCloser, error)
+	// Reach connects to an address and hangs up.
+	Reach(ctx context.Context, addr netip.AddrPort) error
 }
 
 // Archive keeps exchanges as they were.
@@ -116,6 +169,8 @@ type Archive interface {
 	Append(ctx context.Context, x archive.Exchange) (archive.Ref, string, error)
 	// Read returns a record, whose body still has its content-coding.
 	Read(ref archive.Ref) (archive.Record, error)
+	// Check writes a little, durably, and takes it away again.
+	Check(ctx context.Context) error
 }
 
 // Work tells what the queue still has.
@@ -126,6 +181,8 @@ type Work interface {
 	Epoch(ctx context.Context) (string, error)
 	// Handover is how long after its promotion a visit may not have reached the queue yet.
 	Handover() time.Duration
+	// Load is how much of what was handed out waits in the queue.
+	Load(ctx context.Context) (pipeline.Load, error)
 }
 
 // Policy is what the crawler is allowed and how it names itself.
@@ -134,7 +191,8 @@ type Policy struct {
 	HasContact bool           // without one only AllowNets are crawled
 	AllowNets  []netip.Prefix // private networks that may be crawled
 	MaxBody    int64          // octets
-	Window     int            // pages handed out in all
+	Window     int            // pages handed out in all, at most
+	Patience   time.Duration  // how long a host may be in trouble before its pages fail
 }
 
 // Crawler is the stages with what they need.
@@ -153,25 +211,41 @@ type Crawler struct {
 	seen      seenCache
 	epochs    cache[string, time.Time] // when each was first met
 	bodies    bodyCache
+	board     board
+	meter     meter
+	reached   reached
 	announced atomic.Int64 // the second for which an index task was last announced
 }
 
 // Stages returns the stages by kind, as the runners want them.
 func (c *Crawler) Stages() map[tasks.Kind]pipeline.Stage {
 	return map[tasks.Kind]pipeline.Stage{
-		tasks.KindAdmit:     stage(c.Admit),
-		tasks.KindResolve:   stage(c.Resolve),
-		tasks.KindHead:      stage(c.Head),
-		tasks.KindFetch:     stage(c.Fetch),
-		tasks.KindStore:     stage(c.Store),
-		tasks.KindIndex:     stage(c.Index),
-		tasks.KindPromote:   stage(c.Promote),
-		tasks.KindReconcile: stage(c.Reconcile),
+		tasks.KindAdmit:     stage(c, c.Admit),
+		tasks.KindResolve:   stage(c, c.Resolve),
+		tasks.KindHead:      stage(c, c.Head),
+		tasks.KindFetch:     stage(c, c.Fetch),
+		tasks.KindStore:     stage(c, c.Store),
+		tasks.KindIndex:     stage(c, c.Index),
+		tasks.KindPromote:   stage(c, c.Promote),
+		tasks.KindReconcile: stage(c, c.Reconcile),
+		tasks.KindSchedule:  stage(c, c.Schedule),
 	}
 }
 
-func stage[T tasks.Task](run func(context.Context, T) (tasks.Result, error)) pipeline.Stage {
-	return func(ctx context.Context, t tasks.Task) (tasks.Result, error) { return run(ctx, t.(T)) }
+// stage makes a method a stage. A visit that has to wait goes back to the frontier; an error may be the first sign of an outage.
+func stage[T tasks.Task](c *Crawler, run func(context.Context, T) (tasks.Result, error)) pipeline.Stage {
+	return func(ctx context.Context, t tasks.Task) (tasks.Result, error) {
+		at := time.Now()
+		res, err := run(ctx, t.(T))
+		if back := (*errBack)(nil); errors.As(err, &back) {
+			return c.back(ctx, t.About(), back.why)
+		}
+		if err != nil {
+			c.suspect(ctx, t, err)
+			err = &errBegan{err, at}
+		}
+		return res, err
+	}
 }
 
 // cache is a bounded map that forgets everything when it is full: simple, and right for what can be looked up again.

@@ -33,9 +33,8 @@ func (c *Crawler) Fetch(ctx context.Context, t tasks.Fetch) (tasks.Result, error
 		return tasks.Then(tasks.Fetch{Leg: leg}), err
 	}
 	if err == nil {
-		defer a.leave()
 		var res tasks.Result
-		if res, err = c.answered(ctx, t, a, at); err == nil {
+		if res, err = c.receiveAndLeave(ctx, t, a, at); err == nil {
 			return res, nil
 		}
 	}
@@ -43,6 +42,12 @@ func (c *Crawler) Fetch(ctx context.Context, t tasks.Fetch) (tasks.Result, error
 		return tasks.End(reason), nil
 	}
 	return tasks.Result{}, fmt.Errorf("fetch %s: %w", t.URL(), err)
+}
+
+// receiveAndLeave leaves the host once the answer is through, whatever becomes of it.
+func (c *Crawler) receiveAndLeave(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (res tasks.Result, err error) {
+	defer func() { err = a.leave(err) }()
+	return c.answered(ctx, t, a, at)
 }
 
 // guarded is the reason for which the dialler refused, if it did.
@@ -55,7 +60,7 @@ func guarded(err error) tasks.Reason {
 
 // answered decides by the status.
 func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
-	fact := tasks.Fact{Status: a.Status}
+	fact := tasks.Fact{Status: a.Status, Took: took(a, time.Time{})}
 	switch {
 	case a.Status == http.StatusNotModified && t.Visit.Prior != nil:
 		return c.unchanged(ctx, t, a, at)
@@ -64,7 +69,7 @@ func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at tim
 	case a.Status >= 200 && a.Status < 300:
 		return c.keep(ctx, t, a, at)
 	}
-	if err := statusFault(a.Response); err != nil {
+	if err := statusFault(a.Response, t.Visit.Robots); err != nil {
 		return tasks.Result{}, err
 	}
 	if reason := verdict(a.Status); reason != "" {
@@ -76,7 +81,7 @@ func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at tim
 // keep archives a 2xx answer.
 func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
 	ct := a.Header.Get("Content-Type")
-	if reason := c.refuse(ct, contentLength(a.Header)); reason != "" && !t.Visit.Robots {
+	if reason := c.refuse(ct, contentLength(a.Header)); reason != "" && !t.Visit.Robots && !t.Visit.Sitemap {
 		return tasks.End(reason).With(tasks.Fact{Status: a.Status}), nil
 	}
 	spool := c.Archive.NewSpool()
@@ -85,6 +90,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 	if err != nil {
 		return tasks.Result{}, err
 	}
+	got := time.Now()
 	body, err := c.decode(spool.Reader(), a.Encoding)
 	if err != nil {
 		return tasks.Result{}, err
@@ -105,10 +111,20 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 		ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), Size: body.size, Digest: body.digest, Payload: payload,
 		WARC: tasks.WARC(ref), Truncated: truncated, Unchanged: x.Revisit != nil, At: at,
 	}
+	store.Took = took(a, got)
 	if body.whole {
 		c.bodies.put(t.Visit.ID, body.data)
 	}
 	return tasks.Then(store).With(tasks.Fact{Bytes: spool.Size(), Status: a.Status, Digest: body.digest, WARC: tasks.WARC(ref)}), nil
+}
+
+// took is where the time of an exchange went, whose body was there at got; the zero time for no body.
+func took(a *answer, got time.Time) tasks.Took {
+	t := tasks.Took{Connect: a.Times.Connect, TLS: a.Times.TLS, FirstByte: a.Times.FirstByte}
+	if !got.IsZero() {
+		t.Body = max(got.Sub(a.Times.Start)-t.FirstByte, 0)
+	}
+	return t
 }
 
 // short drops a header value that is too long to travel in a task; without a validator the next visit is simply unconditional.
@@ -232,7 +248,7 @@ func (c *Crawler) unchanged(ctx context.Context, t tasks.Fetch, a *answer, at ti
 		return tasks.Result{}, err
 	}
 	s := tasks.Store{
-		Visit: t.Visit, Status: a.Status, ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), WARC: tasks.WARC(ref), Unchanged: true, At: at,
+		Visit: t.Visit, Status: a.Status, ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), WARC: tasks.WARC(ref), Unchanged: true, At: at, Took: took(a, time.Time{}),
 	}
 	return tasks.Then(s).With(tasks.Fact{Status: a.Status, WARC: tasks.WARC(ref), Reason: "unchanged"}), nil
 }

@@ -11,7 +11,7 @@ import (
 
 // ask is the stage that asks the host: for the header alone first where the crawl wants that, or for the body.
 func (c *Crawler) ask(ctx context.Context, leg tasks.Leg) (tasks.Task, error) {
-	if leg.Head || leg.Visit.Robots || leg.Visit.Prior != nil {
+	if leg.Head || leg.Visit.Robots || leg.Visit.Sitemap || leg.Visit.Prior != nil {
 		return tasks.Fetch{Leg: leg}, nil
 	}
 	crawl, err := c.crawl(ctx, leg.Visit.Crawl)
@@ -38,7 +38,9 @@ func (c *Crawler) Head(ctx context.Context, t tasks.Head) (tasks.Result, error) 
 		}
 		return tasks.Result{}, fmt.Errorf("head %s: %w", t.URL(), err)
 	}
-	a.leave()
+	if err := a.leave(nil); err != nil {
+		return tasks.Result{}, fmt.Errorf("head %s: %w", t.URL(), err)
+	}
 	fact := tasks.Fact{Status: a.Status}
 	if reason := c.closedBy(a); reason != "" {
 		return tasks.End(reason).With(fact), nil

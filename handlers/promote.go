@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"example.org/trawl/catalog"
-	"example.org/trawl/fault"
 	"example.org/trawl/frontier"
 	"example.org/trawl/robots"
 	"example.org/trawl/tasks"
@@ -22,16 +22,21 @@ const (
 	visitLease    = 5 * time.Minute // after which reconcile asks whether the visit still exists
 )
 
-// Promote moves due pages from the frontier into the window, for all hosts.
+// Promote moves due pages from the frontier into the window.
 func (c *Crawler) Promote(ctx context.Context, _ tasks.Promote) (tasks.Result, error) {
-	return c.promote(ctx, nil)
+	return c.promote(ctx)
 }
 
-// promote hands out due pages of the hosts (nil: of all), reserves their slots and returns their first stages.
-func (c *Crawler) promote(ctx context.Context, hosts []int64) (tasks.Result, error) {
-	batches, err := c.Catalog.Promote(ctx, catalog.Window{
-		Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: c.Policy.Window, Hosts: hosts, NewID: tasks.NewID,
-	})
+// promote hands out due pages, reserves their slots and returns their first stages.
+func (c *Crawler) promote(ctx context.Context) (tasks.Result, error) {
+	total, why, err := c.window(ctx)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("promote: %w", err)
+	}
+	if why != "" {
+		return tasks.Done().With(tasks.Fact{Reason: why}), nil
+	}
+	batches, err := c.Catalog.Promote(ctx, catalog.Window{Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: total, NewID: tasks.NewID})
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}
@@ -55,14 +60,17 @@ func (c *Crawler) promote(ctx context.Context, hosts []int64) (tasks.Result, err
 		}
 		errs = nil
 	}
-	return res.With(tasks.Fact{Reason: fmt.Sprintf("%d pages of %d hosts", n, len(batches))}), errors.Join(errs...)
+	return res.With(tasks.Fact{Reason: fmt.Sprintf("%d pages in %d batches", n, len(batches))}), errors.Join(errs...)
 }
 
 // start turns what a host was handed out into visits.
 func (c *Crawler) start(ctx context.Context, b catalog.Batch) (tasks.Result, error) {
-	if b.RobotsVisit != "" {
-		v := tasks.Visit{ID: b.RobotsVisit, Page: b.HostID, URL: robotsURL(b.Host), Robots: true}
+	switch {
+	case b.RobotsVisit != "":
+		v := tasks.Visit{ID: b.RobotsVisit, Page: b.HostID, URL: robotsURL(b.Host), Robots: true, Probe: b.Probe}
 		return c.slots(ctx, b, []tasks.Visit{v})
+	case b.GivenUp != nil:
+		return c.fail(ctx, b)
 	}
 	allowed, closed, err := c.obeyRobots(ctx, b)
 	if err != nil {
@@ -86,19 +94,53 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 	if len(visits) == 0 {
 		return tasks.Done(), nil
 	}
-	limit := frontier.Limit{Delay: b.Delay, PerHost: b.PerHost}
-	slot, apart, err := c.Gate.Reserve(ctx, b.Host, limit, len(visits))
+	limit := tasks.Limit{Delay: b.Delay, Floor: b.Floor, PerHost: b.PerHost, PerDomain: b.PerDomain, PerIP: b.PerIP, Adapt: b.Adapt}
+	slot, apart, err := c.Gate.Reserve(ctx, frontier.Units(b.Host, netip.Addr{}, gateLimit(limit))[0], len(visits), b.Urgent, b.Holds)
 	if err != nil {
+		return tasks.Result{}, err
+	}
+	if err := c.notePace(ctx, b, apart); err != nil {
 		return tasks.Result{}, err
 	}
 	next := make([]tasks.Task, len(visits))
 	for i, v := range visits {
-		leg := tasks.Leg{Visit: v, Delay: limit.Delay, PerHost: limit.PerHost, Slot: slot.Add(time.Duration(i) * apart).UnixMilli()}
+		leg := tasks.Leg{Visit: v, Limit: limit, Slot: slot.Add(time.Duration(i) * apart).UnixMilli()}
 		if next[i], err = c.first(ctx, leg); err != nil {
 			return tasks.Result{}, err
 		}
 	}
 	return tasks.Then(next...), nil
+}
+
+func gateLimit(l tasks.Limit) frontier.Limit {
+	return frontier.Limit{Delay: l.Delay, PerHost: l.PerHost, PerDomain: l.PerDomain, PerIP: l.PerIP, Adapt: l.Adapt}
+}
+
+// notePace remembers how far apart a host's starts turn out to be: its window and every estimate go by that.
+func (c *Crawler) notePace(ctx context.Context, b catalog.Batch, apart time.Duration) error {
+	known := max(b.Pace, b.Delay)
+	if (apart - known).Abs() <= known/32 {
+		return nil
+	}
+	return c.Catalog.NoteHost(ctx, b.Host, "", apart)
+}
+
+// fail closes pages of a host that has been in trouble for too long.
+func (c *Crawler) fail(ctx context.Context, b catalog.Batch) (tasks.Result, error) {
+	res := tasks.Done()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(64) // writes that wait together share a transaction
+	for _, p := range b.Pages {
+		res.Closed = append(res.Closed, tasks.Closed{Visit: visitOf(p), Fault: b.GivenUp.Fault})
+		g.Go(func() error {
+			_, err := c.Catalog.CloseVisit(gctx, catalog.Closing{
+				Page: p.ID, Visit: p.Visit, State: catalog.Failed, Reason: b.GivenUp.Fault, Now: time.Now(),
+				Stage: string(tasks.KindPromote), Attempts: p.Tries + b.GivenUp.Fails, Err: b.GivenUp.Err,
+			})
+			return settled(err)
+		})
+	}
+	return res, g.Wait()
 }
 
 // first is the first stage that has something to do for the leg: resolve is passed over when the address is known.
@@ -125,21 +167,14 @@ func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []ta
 	g.SetLimit(64) // writes that wait together share a transaction
 	for _, p := range b.Pages {
 		v := visitOf(p)
-		cl := catalog.Closing{Page: p.ID, Visit: p.Visit, Now: time.Now(), Stage: string(tasks.KindPromote)}
-		switch ok, _ := rules.Allowed(weburl.Path(p.URL)); {
-		case b.RobotsBad:
-			cl.State, cl.Reason, cl.Attempts = catalog.Failed, string(fault.RobotsDown), catalog.RobotsPatience
-			cl.Err = "robots.txt of " + b.Host + " could not be had"
-			closed = append(closed, tasks.Closed{Visit: v, Fault: string(fault.RobotsDown)})
-		case ok:
+		v.Probe = b.Probe
+		if ok, _ := rules.Allowed(weburl.Path(p.URL)); ok {
 			allowed = append(allowed, v)
 			continue
-		default:
-			cl.State, cl.Reason = catalog.Ended, string(tasks.Robots)
-			closed = append(closed, tasks.Closed{Visit: v, Reason: tasks.Robots})
 		}
+		closed = append(closed, tasks.Closed{Visit: v, Reason: tasks.Robots})
 		g.Go(func() error {
-			_, err := c.Catalog.CloseVisit(gctx, cl)
+			_, err := c.Catalog.CloseVisit(gctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Ended, Reason: string(tasks.Robots), Now: time.Now()})
 			return settled(err)
 		})
 	}
@@ -147,7 +182,7 @@ func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []ta
 }
 
 func visitOf(p catalog.Promoted) tasks.Visit {
-	v := tasks.Visit{ID: p.Visit, Page: p.ID, URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach}
+	v := tasks.Visit{ID: p.Visit, Page: p.ID, URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach, Sitemap: p.Sitemap, Tries: p.Tries}
 	if p.Payload != "" {
 		v.Prior = &tasks.Prior{ETag: p.ETag, LastModified: p.LastModified, Payload: p.Payload, At: p.FetchedAt, URL: p.FinalURL}
 	}

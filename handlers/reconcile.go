@@ -15,6 +15,9 @@ const leasesAtOnce = 1000
 // leadPatience is how long a page's links may wait to be admitted before it is looked into, in handovers.
 const leadPatience = 6
 
+// scheduleLate is how long after its time a submission is taken to have been missed by the schedulers.
+const scheduleLate = 5 * time.Second
+
 // Reconcile puts back into the frontier what the queue has lost. In the usual case it looks at the visits whose lease ran out.
 // When the queue is not the one that the window was handed out to, because Redis lost its data or the crawl was moved, it looks
 // at all of them.
@@ -59,6 +62,16 @@ func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Resul
 	}
 	for _, l := range leads {
 		res = res.And(expand(&l)...)
+	}
+	late, err := c.Catalog.Schedules(ctx, now.Add(-scheduleLate))
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
+	}
+	if len(late) > 0 { // no scheduler ran when they were due
+		res = res.And(tasks.Schedule{Entry: "late"})
+	}
+	if _, err := c.lookAgain(ctx); err != nil {
+		return tasks.Result{}, fmt.Errorf("reconcile: %w", err)
 	}
 	lag, err := c.Catalog.IndexLag(ctx)
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 
 // Resolve finds the addresses of the leg's host and refuses those that are not to be touched.
 func (c *Crawler) Resolve(ctx context.Context, t tasks.Resolve) (tasks.Result, error) {
+	if err := c.mayGo(ctx, t.Leg); err != nil {
+		return tasks.Result{}, err
+	}
 	name := weburl.Hostname(t.URL())
 	a, err := c.DNS.Lookup(ctx, name)
 	if err != nil {
@@ -26,6 +29,11 @@ func (c *Crawler) Resolve(ctx context.Context, t tasks.Resolve) (tasks.Result, e
 	}
 	leg := t.Leg
 	leg.Addrs = addrs
+	if leg.Limit.PerIP > 0 {
+		if err := c.Catalog.NoteHost(ctx, weburl.Host(t.URL()), addrs[0].String(), 0); err != nil {
+			return tasks.Result{}, fmt.Errorf("resolve %s: %w", name, err)
+		}
+	}
 	next, err := c.ask(ctx, leg)
 	if err != nil {
 		return tasks.Result{}, err

@@ -77,6 +77,10 @@ func (a *ahead) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batch,
 	return a.Catalog.Promote(ctx, w)
 }
 
+func (a *ahead) Leases(ctx context.Context, before time.Time, limit int) ([]catalog.Lease, error) {
+	return a.Catalog.Leases(ctx, before.Add(a.by), limit)
+}
+
 // counting is an archive that counts reads.
 type counting struct {
 	*archive.Store
@@ -130,7 +134,7 @@ func newRig(t *testing.T, dnsAddr string) *rig {
 	}
 	r.Crawler = &handlers.Crawler{
 		Catalog: r.clock, Gate: frontier.NewMemoryGate(time.Time{}), DNS: names, Web: web, Archive: r.archive, Work: r, Log: log,
-		Policy: handlers.Policy{Agent: "Trawl", HasContact: true, AllowNets: loopback, MaxBody: maxBody, Window: 4000},
+		Policy: handlers.Policy{Agent: "Trawl", HasContact: true, AllowNets: loopback, MaxBody: maxBody, Window: 4000, Patience: time.Nanosecond},
 	}
 	r.line = pipeline.New(r.Stages(), r.Crawler, r.events, log)
 	return r
@@ -149,6 +153,9 @@ func (r *rig) Alive(_ context.Context, visits []string) ([]bool, error) {
 
 // Epoch implements handlers.Work.
 func (r *rig) Epoch(context.Context) (string, error) { return fmt.Sprint("epoch ", r.epoch), nil }
+
+// Load implements handlers.Work.
+func (*rig) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{}, nil }
 
 // Handover implements handlers.Work.
 func (*rig) Handover() time.Duration { return 0 }
@@ -183,6 +190,9 @@ func (r *rig) crawl(first ...tasks.Task) {
 		}
 		if r.tally().Open() == 0 {
 			return
+		}
+		if r.tally().Queued == 0 {
+			r.clock.by += time.Second // what waits for another try is due then
 		}
 		<-idle.C
 	}

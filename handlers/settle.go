@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"example.org/trawl/catalog"
-	"example.org/trawl/fault"
 	"example.org/trawl/pipeline"
 	"example.org/trawl/tasks"
 )
@@ -17,8 +16,14 @@ func (c *Crawler) End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f
 	if v.Robots {
 		return c.noRobots(ctx, v, reason)
 	}
+	if v.Probe { // the host is there, whatever it said
+		if err := c.release(ctx, v); err != nil {
+			return tasks.Result{}, err
+		}
+	}
 	lead, err := c.Catalog.CloseVisit(ctx, catalog.Closing{
 		Page: v.Page, Visit: v.ID, State: catalog.Ended, Reason: string(reason), Status: f.Status, FinalURL: f.URL, Follow: reason == tasks.Redirected, Now: time.Now(),
+		Took: catalog.Took(f.Took), Plan: c.planOf(ctx, v, reason, f.Status),
 	})
 	return tasks.Then(expand(lead)...), settled(err)
 }
@@ -26,12 +31,9 @@ func (c *Crawler) End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f
 // Fail implements pipeline.Settler.
 func (c *Crawler) Fail(ctx context.Context, v tasks.Visit, f pipeline.Failure) (tasks.Result, error) {
 	c.bodies.take(v.ID)
-	if v.Robots {
-		return c.robotsDown(ctx, v)
-	}
 	_, err := c.Catalog.CloseVisit(ctx, catalog.Closing{
 		Page: v.Page, Visit: v.ID, State: catalog.Failed, Reason: string(f.Kind), Now: time.Now(),
-		Stage: string(f.Stage), Attempts: f.Attempts, Err: f.Err.Error(),
+		Stage: string(f.Stage), Attempts: f.Attempts, Err: f.Err.Error(), Plan: c.planOf(ctx, v, "", 0),
 	})
 	return tasks.Done(), settled(err)
 }
@@ -53,18 +55,4 @@ func (c *Crawler) noRobots(ctx context.Context, v tasks.Visit, reason tasks.Reas
 		fresh = 10 * time.Minute
 	}
 	return c.setRobots(ctx, v, catalog.Robots{State: catalog.RobotsAllow, Until: time.Now().Add(fresh)})
-}
-
-// robotsDown settles a host whose robots.txt could not be had: nothing is crawled, and it is asked again, less and less often
-// (RFC 9309 §2.3.1.4).
-func (c *Crawler) robotsDown(ctx context.Context, v tasks.Visit) (tasks.Result, error) {
-	h, err := c.Catalog.HostByID(ctx, v.Page)
-	if err != nil {
-		return tasks.Result{}, err
-	}
-	wait := fault.Of(fault.RobotsDown).Wait(h.Robots.Fails + 1)
-	if h.Robots.Fails+1 >= catalog.RobotsPatience {
-		wait = fault.Of(fault.RobotsDown).AtMost
-	}
-	return c.setRobots(ctx, v, catalog.Robots{State: catalog.RobotsUnavailable, Until: time.Now().Add(wait)})
 }

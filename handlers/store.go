@@ -13,6 +13,7 @@ import (
 	"example.org/trawl/extract"
 	"example.org/trawl/fault"
 	"example.org/trawl/robots"
+	"example.org/trawl/sitemap"
 	"example.org/trawl/tasks"
 )
 
@@ -26,10 +27,15 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 	}
 	s := catalog.Storing{
 		Page: t.Visit.Page, Visit: t.Visit.ID, Unchanged: t.Unchanged, Status: t.Status, FinalURL: t.FinalURL, Size: t.Size, Digest: t.Digest, Payload: t.Payload,
-		Truncated: t.Truncated, ETag: t.ETag, LastModified: t.Modified, FetchedAt: t.At, WARC: catalog.WARC(t.WARC),
+		Truncated: t.Truncated, ETag: t.ETag, LastModified: t.Modified, FetchedAt: t.At, WARC: catalog.WARC(t.WARC), Took: catalog.Took(t.Took),
 	}
+	crawl, err := c.crawl(ctx, t.Visit.Crawl)
+	if err != nil {
+		return tasks.Result{}, fmt.Errorf("store %s: %w", t.Visit.URL, err)
+	}
+	s.Plan = crawl.seen(t.At, !t.Unchanged)
 	if !t.Unchanged {
-		if err := c.read(ctx, t, &s); err != nil {
+		if err := c.read(ctx, crawl, t, &s); err != nil {
 			return tasks.Result{}, fmt.Errorf("store %s: %w", t.Visit.URL, err)
 		}
 	}
@@ -50,16 +56,15 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 }
 
 // read fills s with what the body says.
-func (c *Crawler) read(ctx context.Context, t tasks.Store, s *catalog.Storing) error {
-	crawl, err := c.crawl(ctx, t.Visit.Crawl)
-	if err != nil {
-		return err
-	}
+func (c *Crawler) read(ctx context.Context, crawl *crawl, t tasks.Store, s *catalog.Storing) error {
 	body, err := c.body(t)
 	if err != nil {
 		return err
 	}
 	s.MIME = extract.MIME(body, t.ContentType)
+	if t.Visit.Sitemap {
+		return c.readSitemap(ctx, t, s, body)
+	}
 	doc, err := c.document(body, t, s.MIME)
 	if err != nil {
 		c.Log.WarnContext(ctx, "body cannot be read", "url", t.URL(), "mime", s.MIME, "err", err)
@@ -70,6 +75,13 @@ func (c *Crawler) read(ctx context.Context, t tasks.Store, s *catalog.Storing) e
 		if !l.NoFollow {
 			s.Links = append(s.Links, l.URL)
 		}
+	}
+	if crawl.settings.Sitemaps {
+		lists, err := c.lists(ctx, t.Visit, doc.Feeds)
+		if err != nil {
+			return err
+		}
+		s.Links = append(s.Links, lists...)
 	}
 	s.Follow = !nofollow && !doc.NoFollow && len(s.Links) > 0
 	s.Searchable = !noindex && !doc.NoIndex && !crawl.settings.NoIndex
@@ -102,7 +114,11 @@ func (c *Crawler) body(t tasks.Store) ([]byte, error) {
 		plain = rec.Body
 	}
 	defer plain.Close()
-	b, err := io.ReadAll(io.LimitReader(plain, maxRead))
+	most := int64(maxRead)
+	if t.Visit.Sitemap {
+		most = sitemap.MaxSize
+	}
+	b, err := io.ReadAll(io.LimitReader(plain, most))
 	if err != nil && t.Truncated == "" {
 		return nil, fault.New(fault.StoreDown, fmt.Errorf("read %s: %w", t.WARC.File, err))
 	}
@@ -142,5 +158,5 @@ func (c *Crawler) setRobots(ctx context.Context, v tasks.Visit, r catalog.Robots
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("robots of %s: %w", v.URL, err)
 	}
-	return c.promote(ctx, []int64{v.Page})
+	return c.promote(ctx)
 }

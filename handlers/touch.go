@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,42 +25,58 @@ const patience = 2 * time.Second
 // errLater says that the host cannot be touched soon.
 type errLater struct {
 	at  time.Time
-	own bool // at is the visit's own slot, for which it came too early
+	own bool // at is the visit's own, for which it came too early
 }
 
 func (e *errLater) Error() string { return "host is to be touched at " + e.at.Format(time.TimeOnly) }
 
-// answer is a response whose visit is still at the host. Leave must be called, once the body is read.
+// answer is a response whose visit is still at the host. Leave must be called, once the body is read, with the error that the
+// visit ended with.
 type answer struct {
 	*fetch.Response
-	leave func()
+	leave func(error) error
 }
 
-// touch sends one request to the leg's host when its turn comes. An *errLater says that the turn is too far away to wait for.
+// touch sends one request to the leg's host when its turn comes. An *errLater says that the turn is too far away to wait for, an
+// *errBack that the host is not to be touched for now.
 func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*answer, error) {
 	if err := waitUntil(ctx, leg.At()); err != nil {
 		return nil, err
 	}
-	host, limit := weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}
-	if err := c.enter(ctx, host, leg, limit); err != nil {
+	if err := c.mayGo(ctx, leg); err != nil {
 		return nil, err
 	}
-	gone := c.stay(ctx, host, leg, limit)
-	leave := func(lag time.Duration) {
-		gone()
+	host := weburl.Host(leg.URL())
+	units := frontier.Units(host, first(leg.Addrs), gateLimit(c.limit(ctx, leg)))
+	probe := leg.Visit.Probe
+	enter := func() (time.Duration, error) { return c.Gate.Enter(ctx, units, leg.Visit.ID, probe) }
+	if err := poll(ctx, enter); err != nil {
+		if l := (*errLater)(nil); errors.As(err, &l) && len(units) > 1 {
+			l.own = true // its domain or address has given it a moment, which it must not miss
+		}
+		return nil, held(err)
+	}
+	stop := c.stay(ctx, host, enter)
+	leave := func(lag time.Duration, err error) error {
+		stop()
 		// Also when ctx is done: the place must be given back.
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		if err := c.Gate.Leave(free, host, leg.Visit.ID, lag); err != nil {
-			c.Log.WarnContext(ctx, "leave", "host", host, "err", err)
+		bad, lerr := c.Gate.Leave(free, units, leg.Visit.ID, frontier.Seen{Lag: lag, End: ending(err)})
+		if lerr != nil {
+			c.Log.WarnContext(ctx, "leave", "host", host, "err", lerr)
 		}
+		if err != nil && bad >= breaker {
+			return &errBroken{err}
+		}
+		return err
 	}
 	started := time.Time{} // not after the moment that the gate noted
 	req := fetch.Request{Method: method, URL: leg.URL(), Addrs: leg.Addrs, Go: func(ctx context.Context) error {
-		return poll(ctx, func() (time.Duration, error) {
+		return held(poll(ctx, func() (time.Duration, error) {
 			started = time.Now()
-			return c.Gate.Start(ctx, host, leg.Visit.ID, limit)
-		})
+			return c.Gate.Start(ctx, units, leg.Visit.ID, probe)
+		}))
 	}}
 	if p := leg.Visit.Prior; p != nil && leg.Hop == 0 && method == http.MethodGet {
 		req.ETag, req.LastModified = p.ETag, p.LastModified
@@ -70,22 +87,56 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 		lag = time.Since(started)
 	}
 	if err != nil {
-		leave(lag)
-		return nil, err
+		return nil, leave(lag, err)
 	}
-	return &answer{Response: resp, leave: func() {
+	c.reached.add(host, resp.Remote)
+	return &answer{Response: resp, leave: func(err error) error {
 		resp.Body.Close()
-		leave(lag)
+		err = leave(lag, err)
+		if err == nil && probe { // the host is there
+			err = c.release(ctx, leg.Visit)
+		}
+		return err
 	}}, nil
 }
 
-// enter waits for one of the host's places.
-func (c *Crawler) enter(ctx context.Context, host string, leg tasks.Leg, l frontier.Limit) error {
-	return poll(ctx, func() (time.Duration, error) { return c.Gate.Enter(ctx, host, leg.Visit.ID, l) })
+// limit is how hard the leg's host may be pressed: as it was when the visit was handed out, but with the delay that the crawl has now.
+func (c *Crawler) limit(ctx context.Context, leg tasks.Leg) tasks.Limit {
+	l := leg.Limit
+	if crawl, err := c.crawl(ctx, leg.Visit.Crawl); err == nil {
+		l.Delay = max(l.Floor, crawl.settings.Delay)
+	}
+	return l
 }
 
-// stay renews the visit's place at the host until it is told to end: the place of a worker that died is free again soon.
-func (c *Crawler) stay(ctx context.Context, host string, leg tasks.Leg, l frontier.Limit) (end func()) {
+func first(addrs []netip.Addr) netip.Addr {
+	if len(addrs) == 0 {
+		return netip.Addr{}
+	}
+	return addrs[0]
+}
+
+// held turns the gate's refusal into the visit's way back.
+func held(err error) error {
+	if errors.Is(err, frontier.ErrHeld) {
+		return &errBack{"its host is left alone"}
+	}
+	return err
+}
+
+// ending is how a visit with that error ended for its host.
+func ending(err error) frontier.End {
+	if err == nil {
+		return frontier.Well
+	}
+	if rule := fault.Of(fault.KindOf(err)); rule.Blame == fault.BlameHost && rule.Retries != fault.Forever {
+		return frontier.Badly
+	}
+	return frontier.Neither
+}
+
+// stay renews the visit's place at the host until it is told to stop: the place of a worker that died is free again soon.
+func (c *Crawler) stay(ctx context.Context, host string, enter func() (time.Duration, error)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -96,7 +147,7 @@ func (c *Crawler) stay(ctx context.Context, host string, leg tasks.Leg, l fronti
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				if _, err := c.Gate.Enter(ctx, host, leg.Visit.ID, l); err != nil && ctx.Err() == nil {
+				if _, err := enter(); err != nil && !errors.Is(err, frontier.ErrHeld) && ctx.Err() == nil {
 					c.Log.WarnContext(ctx, "keep a place", "host", host, "err", err)
 				}
 			}
@@ -164,7 +215,8 @@ func (c *Crawler) later(ctx context.Context, leg tasks.Leg, err error) (tasks.Le
 
 // again reserves another slot at the host of the leg.
 func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
-	slot, _, err := c.Gate.Reserve(ctx, weburl.Host(leg.URL()), frontier.Limit{Delay: leg.Delay, PerHost: leg.PerHost}, 1)
+	host := frontier.Units(weburl.Host(leg.URL()), netip.Addr{}, gateLimit(leg.Limit))[0]
+	slot, _, err := c.Gate.Reserve(ctx, host, 1, leg.Visit.Probe, 0)
 	if err != nil {
 		return leg, err
 	}
@@ -172,9 +224,11 @@ func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
 }
 
 // statusFault is the error for a status that is worth another try, or nil.
-func statusFault(resp *fetch.Response) error {
+func statusFault(resp *fetch.Response, robots bool) error {
 	err := fmt.Errorf("%d %s", resp.Status, http.StatusText(resp.Status))
 	switch {
+	case resp.Status == http.StatusServiceUnavailable && robots: // RFC 9309 §2.3.1.4 takes all of 5xx alike
+		return &fault.Error{Kind: fault.RobotsDown, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	case resp.Status == http.StatusTooManyRequests, resp.Status == http.StatusServiceUnavailable:
 		return &fault.Error{Kind: fault.PushedBack, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	case resp.Status >= 500:

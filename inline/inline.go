@@ -29,6 +29,7 @@ type Runner struct {
 	known   map[string]int // kind and ID of every task that is waiting or at work
 	visits  map[string]int // tasks by visit
 	working int
+	dry     int // times in a row that the frontier was asked, and no page was visited meanwhile
 	wake    chan struct{}
 }
 
@@ -37,8 +38,11 @@ func New(line *pipeline.Line, workers int, open func(context.Context) (int64, er
 	return &Runner{epoch: tasks.NewID(), line: line, workers: workers, open: open, log: log, known: map[string]int{}, visits: map[string]int{}, wake: make(chan struct{}, 1)}
 }
 
-// pollEvery is how often the frontier is asked for more when there is room.
-const pollEvery = 200 * time.Millisecond
+// How often the frontier is asked for more: pollEvery, and less and less often, down to idleEvery, while it has nothing to give.
+const (
+	pollEvery = 200 * time.Millisecond
+	idleEvery = 2 * time.Second
+)
 
 // Run runs first and all that follows from it, and what the frontier has, until every page is closed or ctx is done. What is
 // under way when ctx is done is given up: its pages are still queued in the catalog, and the next run takes them up again.
@@ -69,9 +73,12 @@ func (r *Runner) Run(ctx context.Context, first ...tasks.Task) error {
 	return err
 }
 
+// Add takes in a task while Run is under way.
+func (r *Runner) Add(t tasks.Task) { r.put(tasks.Then(t).Next[0], 0) }
+
 // feed hands out what is due, and asks the frontier for more.
 func (r *Runner) feed(ctx context.Context, ready chan<- *item) error {
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTimer(pollEvery)
 	defer poll.Stop()
 	for {
 		it, wait, idle := r.next()
@@ -89,7 +96,7 @@ func (r *Runner) feed(ctx context.Context, ready chan<- *item) error {
 				return err
 			}
 			// Nothing is at hand, and yet not all is done: what the last run left half done is found bit by bit.
-			r.put(tasks.Next{Task: tasks.Reconcile{}, At: time.Now().Add(pollEvery)}, 0)
+			r.put(tasks.Next{Task: tasks.Reconcile{}, At: time.Now().Add(r.pause())}, 0)
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -97,12 +104,28 @@ func (r *Runner) feed(ctx context.Context, ready chan<- *item) error {
 		case <-r.wake:
 		case <-poll.C:
 			r.put(tasks.Next{Task: tasks.Promote{}}, 0)
+			poll.Reset(r.pause())
+			r.idled()
 		case <-ctx.Done():
 			timer.Stop()
 			return ctx.Err()
 		}
 		timer.Stop()
 	}
+}
+
+// pause is how long to wait before the frontier is asked again.
+func (r *Runner) pause() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return min(pollEvery*time.Duration(1+r.dry), idleEvery)
+}
+
+// idled counts that the frontier was asked.
+func (r *Runner) idled() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.dry++
 }
 
 // next returns a task that is due, or how long until one is. Idle says that there is none, and none at work.
@@ -169,6 +192,9 @@ func (r *Runner) done(it *item) {
 	defer r.mu.Unlock()
 	r.working--
 	delete(r.known, key(it.task))
+	if it.task.About().ID != "" {
+		r.dry = 0
+	}
 	if id := it.task.About().ID; r.visits[id] > 1 {
 		r.visits[id]--
 	} else {
@@ -201,6 +227,9 @@ func (r *Runner) Alive(_ context.Context, visits []string) ([]bool, error) {
 	}
 	return alive, nil
 }
+
+// Load implements handlers.Work: one process has no queue that others fill.
+func (*Runner) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{}, nil }
 
 // Epoch implements handlers.Work: a runner keeps nothing, so each is an epoch of its own.
 func (r *Runner) Epoch(context.Context) (string, error) { return "inline " + r.epoch, nil }

@@ -90,6 +90,11 @@ func (w *world) Fail(context.Context, tasks.Visit, pipeline.Failure) (tasks.Resu
 	return tasks.Done(), nil
 }
 
+// Postpone implements pipeline.Settler.
+func (w *world) Postpone(context.Context, tasks.Visit, pipeline.Failure) (tasks.Result, error) {
+	return tasks.Done(), nil
+}
+
 func (w *world) runner(workers int) *inline.Runner {
 	log := slog.New(slog.DiscardHandler)
 	return inline.New(pipeline.New(w.stages(), w, events.Nowhere{}, log), workers, func(context.Context) (int64, error) {
@@ -142,10 +147,10 @@ func TestTakesUpWhatTheLastRunLeft(t *testing.T) {
 
 func TestRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rule := fault.Of(fault.Reset)
+		rule := fault.Of(fault.Internal)
 		w := &world{
 			open: 3, waiting: []string{"once", "always", "free"},
-			fails: map[string]error{"once": fault.New(fault.Reset, errors.New("x")), "always": fault.New(fault.Reset, errors.New("x")), "free": fault.New(fault.CatalogDown, errors.New("x"))},
+			fails: map[string]error{"once": fault.New(fault.Internal, errors.New("x")), "always": fault.New(fault.Internal, errors.New("x")), "free": fault.New(fault.CatalogDown, errors.New("x"))},
 			times: map[string]int{"once": 1, "always": 1000, "free": 40},
 		}
 		began := time.Now()

@@ -26,14 +26,23 @@ type Settler interface {
 	End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f tasks.Fact) (tasks.Result, error)
 	// Fail closes the visit after its last try.
 	Fail(ctx context.Context, v tasks.Visit, f Failure) (tasks.Result, error)
+	// Postpone ends the visit without closing its page, which has further tries: the trouble is the host's or the network's.
+	Postpone(ctx context.Context, v tasks.Visit, f Failure) (tasks.Result, error)
 }
 
-// Failure is how a visit failed for good.
+// Failure is how a visit failed.
 type Failure struct {
 	Stage    tasks.Kind
 	Kind     fault.Kind
 	Attempts int
 	Err      error
+}
+
+// Load is how much of what was handed out waits in a runner's queue.
+type Load struct {
+	Ready  int     // visits that wait for a worker to ask their host
+	Store  int     // visits whose answer waits to be stored
+	Memory float64 // part of the queue's memory that is used; 0 when it has no bound
 }
 
 // Recorder is told what happens. It must not block.
@@ -73,7 +82,7 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 	e.What = events.Started
 	l.events.Record(e)
 	began := time.Now()
-	res, err := l.stage(fault.WithTries(ctx, failed), t)
+	res, err := l.stage(fault.WithTries(ctx, t.About().Tries), t)
 	e.Took, e.At = time.Since(began), time.Now()
 	if err == nil && res.End != "" {
 		var follows tasks.Result
@@ -93,39 +102,51 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 	return res.Next, nil
 }
 
-// failed decides by the fault table: again, or the end of the visit.
+// failed decides by the fault table. What is our own trouble, the queue tries again; what is the host's waits in the frontier,
+// where it takes no room from others; n is how often the task failed in the queue.
 func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, err error) ([]tasks.Next, error) {
-	kind := fault.KindOf(err)
+	kind, v := fault.KindOf(err), t.About()
 	rule := fault.Of(kind)
-	if t.About().Robots && rule.Blame == fault.BlameHost {
-		rule.Retries = 0 // the host tries again, not the visit: meanwhile its pages must know that they wait
-	}
 	e.Fault, e.Reason = kind, err.Error()
-	v := t.About()
-	if !rule.GivesUp(n) || v.ID == "" {
+	ours := rule.Blame == fault.BlameOurs
+	if !ours {
+		n = v.Tries + 1
+	}
+	if v.ID == "" || ours && !rule.GivesUp(n) {
 		e.What = events.Retrying
 		l.events.Record(e)
 		l.retrying(ctx, t, kind, n, err)
-		return nil, &Retry{After: max(rule.Wait(n), fault.RetryAfter(err)), Free: rule.Retries == fault.Forever, Err: err}
+		return nil, &Retry{After: rule.Wait(n), Free: rule.Retries == fault.Forever, Err: err}
 	}
 	f := Failure{Stage: t.Kind(), Kind: kind, Attempts: n, Err: err}
-	follows, serr := l.settler.Fail(ctx, v, f)
+	settle := l.settler.Postpone
+	if e.What = events.Retrying; rule.GivesUp(n) && !v.Robots {
+		settle, e.What = l.settler.Fail, events.Failed
+	}
+	follows, serr := settle(ctx, v, f)
 	if serr != nil {
 		return nil, &Retry{After: fault.Of(fault.KindOf(serr)).Wait(1), Free: true, Err: serr}
 	}
-	e.What = events.Failed
 	l.events.Record(e)
-	l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+	if e.What == events.Failed {
+		l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+	} else {
+		l.retrying(ctx, t, kind, n, err)
+	}
+	l.others(follows)
 	return follows.Next, nil
 }
 
 // quiet is how long an outage of ours, which every task meets, is not told again.
 const quiet = 30 * time.Second
 
-// retrying logs that a task will run again. Trouble of a host is told each time; what stops everybody is told now and then.
+// retrying logs that there will be another try. A page's own trouble is told each time; what stops many is told now and then.
 func (l *Line) retrying(ctx context.Context, t tasks.Task, kind fault.Kind, n int, err error) {
 	level := slog.LevelWarn
-	if fault.Of(kind).Retries == fault.Forever {
+	switch rule := fault.Of(kind); {
+	case rule.Retries == fault.Forever && rule.Blame == fault.BlameHost:
+		level = slog.LevelDebug // the settler tells of the host
+	case rule.Retries == fault.Forever:
 		now := time.Now()
 		last, _ := l.told.Load(kind)
 		if at, ok := last.(time.Time); kind == fault.Stopped || ok && now.Sub(at) < quiet {
@@ -153,7 +174,8 @@ func (l *Line) stage(ctx context.Context, t tasks.Task) (res tasks.Result, err e
 		}
 	}()
 	res, err = run(timed, t)
-	if err != nil && ctx.Err() == nil && errors.Is(timed.Err(), context.DeadlineExceeded) && fault.KindOf(err) == fault.Internal {
+	asks := t.Kind() == tasks.KindHead || t.Kind() == tasks.KindFetch // others are slow by themselves
+	if err != nil && asks && ctx.Err() == nil && errors.Is(timed.Err(), context.DeadlineExceeded) && fault.KindOf(err) == fault.Internal {
 		err = fault.New(fault.Stalled, fmt.Errorf("%s: not through within %s: %w", t.Kind(), limit, err))
 	}
 	return res, err

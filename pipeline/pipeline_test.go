@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,6 +47,12 @@ func (f *floor) End(_ context.Context, v tasks.Visit, reason tasks.Reason, _ tas
 
 func (f *floor) Fail(_ context.Context, v tasks.Visit, how pipeline.Failure) (tasks.Result, error) {
 	f.closed = append(f.closed, "fail "+v.ID+" "+string(how.Kind))
+	f.failed = how
+	return f.next, f.err
+}
+
+func (f *floor) Postpone(_ context.Context, v tasks.Visit, how pipeline.Failure) (tasks.Result, error) {
+	f.closed = append(f.closed, "postpone "+v.ID+" "+string(how.Kind))
 	f.failed = how
 	return f.next, f.err
 }
@@ -94,6 +101,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// What is our own trouble is tried again by the queue; what is the host's goes back to the frontier; a visit that is out of tries
+// is closed.
 func TestFailuresFollowTheTable(t *testing.T) {
 	for _, rule := range fault.Rules() {
 		t.Run(string(rule.Kind), func(t *testing.T) {
@@ -101,23 +110,32 @@ func TestFailuresFollowTheTable(t *testing.T) {
 			fails := func(context.Context, tasks.Task) (tasks.Result, error) {
 				return tasks.Result{}, fault.New(rule.Kind, cause)
 			}
-			for failed := range 15 {
+			for before := range 15 {
 				f := &floor{next: tasks.Then(tasks.Promote{})}
-				next, err := run(t.Context(), f, fetchTask, failed, fails)
-				retry := (*pipeline.Retry)(nil)
-				if rule.GivesUp(failed + 1) {
-					if err != nil || len(next) != 1 || f.failed.Kind != rule.Kind || f.failed.Attempts != failed+1 || f.failed.Stage != tasks.KindFetch || !errors.Is(f.failed.Err, cause) {
-						t.Errorf("after %d failures: %v, %d tasks follow, %+v", failed+1, err, len(next), f.failed)
+				task, failed, ours := fetchTask, before, rule.Blame == fault.BlameOurs
+				if !ours { // its page had the tries, in visits of their own
+					task.Visit.Tries, failed = before, 0
+				}
+				next, err := run(t.Context(), f, task, failed, fails)
+				told := f.told[len(f.told)-1]
+				if ours && !rule.GivesUp(before+1) {
+					retry := (*pipeline.Retry)(nil)
+					if !errors.As(err, &retry) || retry.After != rule.Wait(before+1) || retry.Free != (rule.Retries == fault.Forever) || !errors.Is(err, cause) {
+						t.Errorf("after %d failures: %+v", before+1, err)
 					}
-					if last := f.told[len(f.told)-1]; last != "failed fetch http://a.test/ "+string(rule.Kind) {
-						t.Errorf("told %q", last)
+					if len(f.closed) > 0 || told != "retrying fetch http://a.test/ "+string(rule.Kind) {
+						t.Errorf("told %q, closed %q", f.told, f.closed)
 					}
 					continue
 				}
-				if !errors.As(err, &retry) || retry.After != rule.Wait(failed+1) || retry.Free != (rule.Retries == fault.Forever) || !errors.Is(err, cause) {
-					t.Errorf("after %d failures: %+v", failed+1, err)
+				settled, said := "postpone v ", "retrying fetch http://a.test/ "
+				if rule.GivesUp(before + 1) {
+					settled, said = "fail v ", "failed fetch http://a.test/ "
 				}
-				if len(f.closed) > 0 || f.told[len(f.told)-1] != "retrying fetch http://a.test/ "+string(rule.Kind) {
+				if err != nil || len(next) != 1 || f.failed.Attempts != before+1 || f.failed.Stage != tasks.KindFetch || !errors.Is(f.failed.Err, cause) {
+					t.Errorf("after %d failures: %v, %d tasks follow, %+v", before+1, err, len(next), f.failed)
+				}
+				if !slices.Equal(f.closed, []string{settled + string(rule.Kind)}) || told != said+string(rule.Kind) {
 					t.Errorf("told %q, closed %q", f.told, f.closed)
 				}
 			}
@@ -125,26 +143,15 @@ func TestFailuresFollowTheTable(t *testing.T) {
 	}
 }
 
-func TestTheLongerWaitHolds(t *testing.T) {
-	for asked, want := range map[time.Duration]time.Duration{time.Second: fault.Of(fault.PushedBack).After, 3 * time.Hour: 3 * time.Hour} {
-		_, err := run(t.Context(), &floor{}, fetchTask, 0, func(context.Context, tasks.Task) (tasks.Result, error) {
-			return tasks.Result{}, &fault.Error{Kind: fault.PushedBack, Err: errors.New("429"), RetryAfter: asked}
-		})
-		if r := (*pipeline.Retry)(nil); !errors.As(err, &r) || r.After != want {
-			t.Errorf("Retry-After %s: %+v, want %s", asked, err, want)
-		}
-	}
-}
-
-// Robots.txt is tried again by its host, on a longer clock: the visit gives up at once where the host is to blame.
-func TestRobotsVisitGivesUpAtOnce(t *testing.T) {
+// A host whose robots.txt cannot be had is tried again and again: the visit is over, and its pages must know that they wait.
+func TestRobotsVisitIsNeverGivenUp(t *testing.T) {
 	robots := tasks.Fetch{Leg: tasks.Leg{Visit: tasks.Visit{ID: "r", URL: "http://a.test/robots.txt", Robots: true}}}
 	for kind, closed := range map[fault.Kind]bool{fault.ServerError: true, fault.FirstByte: true, fault.CatalogDown: false, fault.Stopped: false} {
 		f := &floor{}
 		_, err := run(t.Context(), f, robots, 0, func(context.Context, tasks.Task) (tasks.Result, error) {
 			return tasks.Result{}, fault.New(kind, errors.New("x"))
 		})
-		if (err == nil) != closed || (len(f.closed) == 1) != closed {
+		if (err == nil) != closed || closed && !slices.Equal(f.closed, []string{"postpone r " + string(kind)}) {
 			t.Errorf("%s: %v, closed %q", kind, err, f.closed)
 		}
 	}
@@ -165,9 +172,10 @@ func TestTimeLimit(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		_, err := run(t.Context(), &floor{}, fetchTask, 0, hangs)
-		if took := time.Since(began); fault.KindOf(err) != fault.Stalled || took != tasks.SpecOf(tasks.KindFetch).Timeout {
-			t.Errorf("%v after %s", err, took)
+		f := &floor{}
+		_, err := run(t.Context(), f, fetchTask, 0, hangs)
+		if took := time.Since(began); err != nil || f.failed.Kind != fault.Stalled || took != tasks.SpecOf(tasks.KindFetch).Timeout {
+			t.Errorf("%v, %+v after %s", err, f.failed, took)
 		}
 		// A process that stops is no fault of the page's, and costs it no try.
 		ctx, cancel := context.WithCancel(t.Context())
@@ -181,10 +189,12 @@ func TestTimeLimit(t *testing.T) {
 
 func TestTriesReachTheStage(t *testing.T) {
 	kind := fault.Reset
-	for failed := range fault.Of(kind).Retries + 1 {
-		_, _ = run(t.Context(), &floor{}, fetchTask, failed, func(ctx context.Context, _ tasks.Task) (tasks.Result, error) {
-			if got, want := fault.LastTry(ctx, kind), failed == fault.Of(kind).Retries; got != want {
-				t.Errorf("with %d failures: last try %v", failed, got)
+	for before := range fault.Of(kind).Retries + 1 {
+		task := fetchTask
+		task.Visit.Tries = before
+		_, _ = run(t.Context(), &floor{}, task, 0, func(ctx context.Context, _ tasks.Task) (tasks.Result, error) {
+			if got, want := fault.LastTry(ctx, kind), before == fault.Of(kind).Retries; got != want {
+				t.Errorf("with %d tries before: last try %v", before, got)
 			}
 			return tasks.Done(), nil
 		})
@@ -196,11 +206,14 @@ func TestVisitThatCannotBeClosedRunsAgain(t *testing.T) {
 	down := fault.New(fault.CatalogDown, errors.New("locked"))
 	for name, s := range map[string]pipeline.Stage{
 		"end": func(context.Context, tasks.Task) (tasks.Result, error) { return tasks.End(tasks.Gone), nil },
-		"fail": func(context.Context, tasks.Task) (tasks.Result, error) {
+		"postpone": func(context.Context, tasks.Task) (tasks.Result, error) {
 			return tasks.Result{}, fault.New(fault.TLS, errors.New("x"))
 		},
+		"fail": func(context.Context, tasks.Task) (tasks.Result, error) {
+			return tasks.Result{}, fault.New(fault.Panic, errors.New("x"))
+		},
 	} {
-		_, err := run(t.Context(), &floor{err: down}, fetchTask, fault.Of(fault.TLS).Retries, s)
+		_, err := run(t.Context(), &floor{err: down}, fetchTask, fault.Of(fault.Panic).Retries, s)
 		if r := (*pipeline.Retry)(nil); !errors.As(err, &r) || !r.Free || fault.KindOf(err) != fault.CatalogDown {
 			t.Errorf("%s: %+v", name, err)
 		}

@@ -3,14 +3,19 @@ package queue
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/fault"
 	"example.org/trawl/frontier"
+	"example.org/trawl/pipeline"
 	"example.org/trawl/tasks"
 )
 
@@ -18,6 +23,10 @@ import (
 // tasks belong to a worker that died. A test pins the layout of the keys.
 type Work struct {
 	rdb redis.UniversalClient
+
+	mu     sync.Mutex
+	load   pipeline.Load
+	loadAt time.Time
 }
 
 // NewWork returns a view of the queues in rdb.
@@ -49,6 +58,33 @@ func (w *Work) Alive(ctx context.Context, visits []string) ([]bool, error) {
 	return alive, nil
 }
 
+// Whereabouts tells in which stage a visit has a task, and from when it may touch its host; found is false when it has none.
+func (w *Work) Whereabouts(ctx context.Context, visit string) (stage tasks.Kind, slot time.Time, found bool, err error) {
+	inspector := asynq.NewInspectorFromRedisClient(w.rdb)
+	for _, q := range visitQueues() {
+		for _, id := range []string{visit, tasks.TurnedID(visit)} {
+			if n, err := w.rdb.Exists(ctx, taskKey(q, id)).Result(); err != nil {
+				return "", slot, false, fault.New(fault.RedisDown, fmt.Errorf("look for a visit: %w", err))
+			} else if n == 0 {
+				continue
+			}
+			info, err := inspector.GetTaskInfo(q, id)
+			if errors.Is(err, asynq.ErrTaskNotFound) { // it went on meanwhile
+				continue
+			}
+			if err != nil {
+				return "", slot, false, fault.New(fault.RedisDown, fmt.Errorf("look for a visit: %w", err))
+			}
+			t, err := tasks.Decode(tasks.Kind(info.Type), info.Payload)
+			if l, ok := t.(interface{ At() time.Time }); ok && err == nil {
+				slot = l.At()
+			}
+			return tasks.Kind(info.Type), slot, true, err
+		}
+	}
+	return "", slot, false, nil
+}
+
 func taskKey(queue, id string) string { return "asynq:{" + queue + "}:t:" + id }
 
 // Epoch implements handlers.Work: the moment at which this Redis began to be used, which changes when it loses its data.
@@ -66,6 +102,47 @@ func (w *Work) Epoch(ctx context.Context) (string, error) {
 
 // Handover implements handlers.Work.
 func (*Work) Handover() time.Duration { return 10 * time.Second }
+
+// loadFresh is how long a Load holds.
+const loadFresh = 200 * time.Millisecond
+
+// Load implements handlers.Work.
+func (w *Work) Load(ctx context.Context) (pipeline.Load, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.loadAt) < loadFresh {
+		return w.load, nil
+	}
+	pipe := w.rdb.Pipeline()
+	lens := map[string]*redis.IntCmd{}
+	for _, q := range visitQueues() {
+		lens[q] = pipe.LLen(ctx, "asynq:{"+q+"}:pending")
+	}
+	info := pipe.Info(ctx, "memory")
+	if _, err := pipe.Exec(ctx); err != nil && lens["store"].Err() != nil {
+		return pipeline.Load{}, fault.New(fault.RedisDown, fmt.Errorf("load of the queues: %w", err))
+	}
+	l := pipeline.Load{Store: int(lens["store"].Val())}
+	for _, q := range []string{"resolve", "head", "fetch"} {
+		l.Ready += int(lens[q].Val())
+	}
+	if used, most := infoNumber(info.Val(), "used_memory"), infoNumber(info.Val(), "maxmemory"); most > 0 {
+		l.Memory = used / most
+	}
+	w.load, w.loadAt = l, time.Now()
+	return l, nil
+}
+
+// infoNumber reads a field of what INFO says; 0 when it is not there, as in a Redis that is not a real one.
+func infoNumber(info, field string) float64 {
+	for line := range strings.Lines(info) {
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), field+":"); ok {
+			n, _ := strconv.ParseFloat(v, 64)
+			return n
+		}
+	}
+	return 0
+}
 
 //go:embed revive.lua
 var reviveSource string

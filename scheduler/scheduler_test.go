@@ -39,6 +39,8 @@ func (e enqueues) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
+func none(context.Context) ([]scheduler.Entry, error) { return nil, nil }
+
 // Any number of schedulers may run: asynq's own would enqueue every tick once for each.
 func TestTwoSchedulersDoNotDoubleTheTasks(t *testing.T) {
 	url := redistest.Start(t)
@@ -54,7 +56,7 @@ func TestTwoSchedulersDoNotDoubleTheTasks(t *testing.T) {
 		rdb.AddHook(enqueues{&tried[i]})
 		wg.Go(func() {
 			defer rdb.Close()
-			if err := scheduler.Run(ctx, rdb, slog.New(slog.DiscardHandler)); err != nil {
+			if err := scheduler.Run(ctx, rdb, none, slog.New(slog.DiscardHandler)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -14,6 +14,7 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/events"
+	"example.org/trawl/fault"
 	"example.org/trawl/tasks"
 )
 
@@ -24,6 +25,15 @@ type Status struct {
 	IndexLag int64            `json:"index_lag"`     // stored pages that are not searchable yet
 	Unread   int64            `json:"links_waiting"` // closed pages whose links are not admitted yet: a crawl is done when there are none
 	Stages   []Stage          `json:"stages"`
+	Outages  []Outage         `json:"outages,omitempty"` // what everybody needs and is down: nothing is handed out
+	Paused   []catalog.Pause  `json:"paused,omitempty"`  // by an operator
+}
+
+// Outage is something that everybody needs and that is down.
+type Outage struct {
+	Fault string    `json:"fault"`
+	Since time.Time `json:"since"`
+	Err   string    `json:"error"`
 }
 
 // Crawl is a crawl in numbers of pages.
@@ -55,6 +65,10 @@ type Catalog interface {
 	Backlog(ctx context.Context, now time.Time) (catalog.Backlog, error)
 	IndexLag(ctx context.Context) (int64, error)
 	LeadsLeft(ctx context.Context) (int64, error)
+	Outages(ctx context.Context) ([]catalog.Outage, error)
+	Pauses(ctx context.Context) ([]catalog.Pause, error)
+	// Slowest is how long each crawl's slowest host will take, by crawl.
+	Slowest(ctx context.Context, now time.Time) (map[string]time.Duration, error)
 }
 
 // rateWindow is the time over which rates are taken, and rateEvents the most events that are read for it.
@@ -87,12 +101,27 @@ func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status,
 		open += t.Open()
 		s.Crawls = append(s.Crawls, Crawl{Name: t.Crawl, Admitted: t.Admitted(), Counts: t.Counts, Reasons: t.Reasons})
 	}
-	b, err := c.Backlog(ctx, time.Now())
+	now := time.Now()
+	b, err := c.Backlog(ctx, now)
+	if err != nil {
+		return s, err
+	}
+	if s.Paused, err = c.Pauses(ctx); err != nil {
+		return s, err
+	}
+	down, err := c.Outages(ctx)
+	if err != nil {
+		return s, err
+	}
+	for _, o := range down {
+		s.Outages = append(s.Outages, Outage{o.Kind, o.Since.UTC(), o.Err})
+	}
+	slowest, err := c.Slowest(ctx, now)
 	if err != nil {
 		return s, err
 	}
 	s.backlog(b, queued, open)
-	s.eta()
+	s.eta(slowest)
 	return s, nil
 }
 
@@ -101,23 +130,34 @@ func Reasons() []string {
 	return []string{"ready", "polite", "backoff", "dns", "robots", "retry", "budget", "paused", "backpressure", "revisit"}
 }
 
-// backlog splits the open pages by reason. The queues are read a moment after the database, so what does not add up by then is
-// counted as ready: the sum is always waiting + queued.
+// outageReasons says under which reason pages wait while something is down.
+var outageReasons = map[string]string{string(fault.DNSDown): "dns", string(fault.UplinkDown): "backoff"}
+
+// backlog splits the open pages by reason. What could be told in more than one way is told in the way that comes first. The queues
+// are read a moment after the database, so what does not add up by then is counted as ready: the sum is always waiting + queued.
 func (s *Status) backlog(b catalog.Backlog, queued, open int64) {
 	for _, r := range Reasons() {
 		s.Backlog[r] = 0
 	}
-	left := open
+	left := open - queued
 	take := func(reason string, n int64) {
 		n = max(min(n, left), 0)
 		s.Backlog[reason] += n
 		left -= n
 	}
-	take("robots", b.Robots)
+	take("paused", b.Paused)
+	if len(s.Outages) > 0 {
+		take(cmp.Or(outageReasons[s.Outages[0].Fault], "backpressure"), left)
+	}
+	take("dns", b.DNS)
 	take("backoff", b.Backoff)
-	take("polite", b.Polite)
-	take("backpressure", b.Room)
+	take("robots", b.Robots)
+	take("budget", b.Budget)
+	take("retry", b.Retry)
 	take("revisit", b.Later)
+	take("polite", b.Polite)
+	take("backpressure", left)
+	left = queued
 	var scheduled, retry int64
 	for _, st := range s.Stages {
 		if st.Stage == tasks.KindAdmit || st.Stage == tasks.KindIndex {
@@ -126,13 +166,14 @@ func (s *Status) backlog(b catalog.Backlog, queued, open int64) {
 		scheduled += int64(st.Sched)
 		retry += int64(st.Retry)
 	}
-	take("retry", min(retry, queued))
-	take("polite", min(scheduled, queued))
+	take("retry", retry)
+	take("polite", scheduled)
 	take("ready", left)
 }
 
-// eta is a first estimate: what is left at the rate of the last seconds.
-func (s *Status) eta() {
+// eta is how long a crawl will take: as long as its slowest host, whose starts have to be a delay apart, or as all open pages
+// together take at the rate of the last seconds.
+func (s *Status) eta(slowest map[string]time.Duration) {
 	rate := 0.0
 	for _, st := range s.Stages {
 		if st.Stage == tasks.KindStore {
@@ -146,10 +187,12 @@ func (s *Status) eta() {
 	for i, c := range s.Crawls {
 		switch {
 		case c.Open() == 0:
-		case rate == 0:
+		case rate == 0 && slowest[c.Name] == 0:
 			s.Crawls[i].ETA = -1
+		case rate == 0:
+			s.Crawls[i].ETA = slowest[c.Name].Seconds()
 		default:
-			s.Crawls[i].ETA = float64(open) / rate
+			s.Crawls[i].ETA = max(float64(open)/rate, slowest[c.Name].Seconds())
 		}
 	}
 }

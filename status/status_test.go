@@ -68,6 +68,14 @@ func (f fixed) Backlog(context.Context, time.Time) (catalog.Backlog, error) { re
 
 func (f fixed) LeadsLeft(context.Context) (int64, error) { return 0, nil }
 
+func (f fixed) Outages(context.Context) ([]catalog.Outage, error) { return nil, nil }
+
+func (f fixed) Pauses(context.Context) ([]catalog.Pause, error) { return nil, nil }
+
+func (f fixed) Slowest(context.Context, time.Time) (map[string]time.Duration, error) {
+	return nil, nil
+}
+
 func (f fixed) IndexLag(context.Context) (int64, error) { return 7, nil }
 
 func TestCollect(t *testing.T) {

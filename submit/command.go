@@ -38,20 +38,24 @@ func Command(redisURL *string) *cobra.Command {
 	f := cmd.Flags()
 	o.flags = NewFlags(f, 0)
 	f.StringVar(&o.file, "file", "", "file with a URL a line")
+	f.StringArrayVar(&o.sitemaps, "sitemap", nil, "submit the pages that this sitemap or feed lists; may be given more than once")
 	f.StringVar(&o.at, "at", "", "submit at this time (RFC 3339, as in 2027-01-31T08:00:00Z)")
 	f.DurationVar(&o.in, "in", 0, "submit after this time")
+	f.StringVar(&o.every, "every", "", "submit again and again: every 24h, or as cron has it, in UTC ('0 6 * * 1'); stored pages are visited again")
 	f.BoolVar(&o.wait, "wait", false, "wait until the crawl has nothing left to do")
 	f.BoolVar(&o.json, "json", false, "print what was submitted as JSON")
 	return cmd
 }
 
 type enqueueOptions struct {
-	flags *Flags
-	file  string
-	at    string
-	in    time.Duration
-	wait  bool
-	json  bool
+	flags    *Flags
+	file     string
+	at       string
+	in       time.Duration
+	every    string
+	sitemaps []string
+	wait     bool
+	json     bool
 }
 
 // Report is what enqueue prints with --json.
@@ -60,6 +64,7 @@ type Report struct {
 	Submitter string     `json:"submitter"`
 	Submitted int        `json:"submitted"`
 	At        *time.Time `json:"at,omitempty"`
+	Every     string     `json:"every,omitempty"`
 	Refused   []Refused  `json:"refused"`
 	Workers   int        `json:"workers"`
 }
@@ -70,12 +75,17 @@ const urlsAtOnce = 500
 var errNoRedisURL = errors.New("REDIS_URL is not set: say where the workers' Redis is, as in REDIS_URL=redis://localhost:6379")
 
 func (o *enqueueOptions) run(cmd *cobra.Command, redisURL string, args []string) error {
-	if len(args) == 0 && o.file == "" {
-		return &UsageError{Err: errors.New("no URL given: name some, - for standard input, or --file")}
+	if len(args) == 0 && o.file == "" && len(o.sitemaps) == 0 {
+		return &UsageError{Err: errors.New("no URL given: name some, - for standard input, --file or --sitemap")}
 	}
 	when, err := o.when(time.Now())
 	if err != nil {
 		return &UsageError{Err: err}
+	}
+	if o.every != "" {
+		if _, err := tasks.ParseEvery(o.every); err != nil {
+			return &UsageError{Err: fmt.Errorf("--%w", err)}
+		}
 	}
 	if redisURL == "" {
 		return errNoRedisURL
@@ -85,21 +95,33 @@ func (o *enqueueOptions) run(cmd *cobra.Command, redisURL string, args []string)
 		return err
 	}
 	urls, refused := Sort(raw)
+	maps, bad := Sort(o.sitemaps)
+	refused = append(refused, bad...)
 	if _, err := o.flags.Admit(nil); err != nil {
 		return &UsageError{Err: err}
 	}
-	Tell(cmd.ErrOrStderr(), refused)
 	ctx := cmd.Context()
 	rdb, err := queue.OpenBriefly(ctx, redisURL)
 	if err != nil {
 		return err
 	}
 	defer rdb.Close()
-	n, err := o.enqueue(ctx, rdb, urls, when)
+	urls, over, err := within(ctx, rdb, o.flags.Submitter, urls)
 	if err != nil {
-		return fmt.Errorf("%d of %d URLs submitted: %w", n, len(urls), err)
+		return err
 	}
-	r := Report{Crawl: o.flags.Crawl, Submitter: o.flags.Submitter, Submitted: n, Refused: refused, Workers: workers(rdb)}
+	refused = append(refused, over...)
+	Tell(cmd.ErrOrStderr(), refused)
+	n, err := o.enqueue(ctx, rdb, urls, false, when)
+	if err == nil {
+		var m int
+		m, err = o.enqueue(ctx, rdb, maps, true, when)
+		n += m
+	}
+	if err != nil {
+		return fmt.Errorf("%d of %d URLs submitted: %w", n, len(urls)+len(maps), err)
+	}
+	r := Report{Crawl: o.flags.Crawl, Submitter: o.flags.Submitter, Submitted: n, Every: o.every, Refused: refused, Workers: workers(rdb)}
 	if !when.IsZero() {
 		r.At = &when
 	}
@@ -136,13 +158,14 @@ func (o *enqueueOptions) when(now time.Time) (time.Time, error) {
 }
 
 // enqueue submits urls in batches and returns how many went.
-func (o *enqueueOptions) enqueue(ctx context.Context, rdb redis.UniversalClient, urls []string, when time.Time) (n int, err error) {
+func (o *enqueueOptions) enqueue(ctx context.Context, rdb redis.UniversalClient, urls []string, sitemaps bool, when time.Time) (n int, err error) {
 	client := queue.NewClient(rdb)
 	for part := range slices.Chunk(urls, urlsAtOnce) {
 		t, err := o.flags.Admit(part)
 		if err != nil {
 			return n, err
 		}
+		t.Every, t.Sitemap = o.every, sitemaps
 		if err := client.Enqueue(ctx, tasks.Next{Task: t, At: when}); err != nil {
 			if ctx.Err() != nil {
 				return n, ErrInterrupted
@@ -180,6 +203,9 @@ func (r Report) print(w io.Writer, asJSON bool) error {
 	}
 	if r.At != nil {
 		msg += ", due " + r.At.Format(time.RFC3339)
+	}
+	if r.Every != "" {
+		msg += ", and again every " + r.Every + " (trawl schedules lists that)"
 	}
 	if r.Workers == 0 {
 		msg += "; no worker is running: start one with trawl worker or trawl up"

@@ -14,18 +14,25 @@ import (
 
 // Flags are the flags that crawl and enqueue share.
 type Flags struct {
-	Crawl     string
-	Submitter string
-	Depth     int
-	priority  string
-	scope     string
-	include   string
-	exclude   string
-	maxPages  int64
-	delay     string
-	perHost   int
-	head      string
-	index     string
+	Crawl                     string
+	Submitter                 string
+	Depth                     int
+	priority                  string
+	scope                     string
+	include                   string
+	exclude                   string
+	maxPages                  int64
+	delay                     string
+	perHost                   int
+	perDomain                 int
+	perIP                     int
+	adapt                     string
+	sitemaps                  string
+	revisit                   string
+	revisitBudget             int64
+	revisitLeast, revisitMost time.Duration
+	head                      string
+	index                     string
 
 	set *pflag.FlagSet
 }
@@ -43,6 +50,14 @@ func NewFlags(set *pflag.FlagSet, depth int) *Flags {
 	set.Int64Var(&f.maxPages, "max-pages", d.MaxPages, "most pages of the crawl")
 	set.StringVar(&f.delay, "delay", d.Delay.String(), "least time between two starts at one host; 0 for none")
 	set.IntVar(&f.perHost, "per-host", 0, "connections at once to one host (1 unless the delay is 0, then 16)")
+	set.IntVar(&f.perDomain, "per-domain", 0, "press all hosts of a registrable domain no harder than so many hosts; 0 for no limit")
+	set.IntVar(&f.perIP, "per-ip", 0, "press all hosts at one address no harder than so many hosts; 0 for no limit")
+	set.StringVar(&f.adapt, "adapt", "on", "let the delay grow when a host answers slowly: on or off")
+	set.StringVar(&f.sitemaps, "sitemaps", "off", "read the sitemaps that robots.txt names, and feeds, for further pages: on or off")
+	set.StringVar(&f.revisit, "revisit", string(d.Revisit), "look at stored pages again, as often as they change: auto or off")
+	set.Int64Var(&f.revisitBudget, "revisit-budget", 0, "looks a day at pages of the crawl, spent where they find most; 0 for no limit")
+	set.DurationVar(&f.revisitLeast, "revisit-least", d.RevisitLeast, "least time between two looks at a page")
+	set.DurationVar(&f.revisitMost, "revisit-most", d.RevisitMost, "most time between two looks at a page")
 	set.StringVar(&f.head, "head", string(d.Head), "ask for the header before the body: auto, always or never")
 	set.StringVar(&f.priority, "priority", "normal", "high, normal or low")
 	set.StringVar(&f.index, "index", "on", "make the pages searchable: on or off")
@@ -95,6 +110,9 @@ func (f *Flags) named() (map[string]any, error) {
 	}{
 		"scope": {"scope", f.scope}, "include": {"include", f.include}, "exclude": {"exclude", f.exclude},
 		"max-pages": {"max_pages", f.maxPages}, "head": {"head", f.head}, "per-host": {"per_host", f.perHost},
+		"revisit": {"revisit", f.revisit}, "revisit-budget": {"revisit_budget", f.revisitBudget},
+		"revisit-least": {"revisit_least", f.revisitLeast}, "revisit-most": {"revisit_most", f.revisitMost},
+		"per-domain": {"per_domain", f.perDomain}, "per-ip": {"per_ip", f.perIP},
 	} {
 		if f.set.Changed(flag) {
 			out[set.name] = set.value
@@ -113,11 +131,20 @@ func (f *Flags) named() (map[string]any, error) {
 			}
 		}
 	}
-	if f.set.Changed("index") {
-		if f.index != "on" && f.index != "off" {
-			return nil, fmt.Errorf("--index %q: want on or off", f.index)
+	for flag, s := range map[string]struct{ name, value string }{"index": {"no_index", f.index}, "adapt": {"no_adapt", f.adapt}} {
+		if !f.set.Changed(flag) {
+			continue
 		}
-		out["no_index"] = f.index == "off"
+		if s.value != "on" && s.value != "off" {
+			return nil, fmt.Errorf("--%s %q: want on or off", flag, s.value)
+		}
+		out[s.name] = s.value == "off"
+	}
+	if f.set.Changed("sitemaps") {
+		if f.sitemaps != "on" && f.sitemaps != "off" {
+			return nil, fmt.Errorf("--sitemaps %q: want on or off", f.sitemaps)
+		}
+		out["sitemaps"] = f.sitemaps == "on"
 	}
 	return out, nil
 }

@@ -1,6 +1,9 @@
 package tasks
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Result is what a stage answers: the tasks that follow, or the end of the visit with its reason.
 type Result struct {
@@ -32,6 +35,29 @@ type Fact struct {
 	WARC   WARC
 	Reason string // a word on why nothing more was done
 	URL    string // where a redirect leads
+	Took   Took
+}
+
+// Took is where the time of an exchange went.
+type Took struct {
+	Connect, TLS, FirstByte, Body time.Duration
+}
+
+// MarshalJSON implements json.Marshaler: a list of microseconds, for a payload is to be short.
+func (t Took) MarshalJSON() ([]byte, error) {
+	return json.Marshal([]int64{t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Body.Microseconds()})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Took) UnmarshalJSON(b []byte) error {
+	var us [4]int64
+	if err := json.Unmarshal(b, &us); err != nil {
+		return err
+	}
+	for i, d := range []*time.Duration{&t.Connect, &t.TLS, &t.FirstByte, &t.Body} {
+		*d = time.Duration(us[i]) * time.Microsecond
+	}
+	return nil
 }
 
 // Then returns a result that goes on with next. A leg with a slot waits for it.
@@ -85,5 +111,6 @@ const (
 	BadRedirect  Reason = "bad_redirect"  // to no URL, or to a scheme that is not crawled
 	NoSuchHost   Reason = "no_such_host"  // the name does not exist (NXDOMAIN) or has no address
 	Private      Reason = "private"       // the host's addresses are not public
+	Cancelled    Reason = "cancelled"     // by an operator
 	NoContact    Reason = "no_contact"    // the crawl has no contact, so only allowed networks may be touched
 )

@@ -17,9 +17,21 @@ type Settings struct {
 	MaxPages int64         `json:"max_pages"`
 	Delay    time.Duration `json:"delay"`    // least time between two starts at one host
 	PerHost  int           `json:"per_host"` // connections at once to one host
-	Head     HeadMode      `json:"head"`
-	NoIndex  bool          `json:"no_index,omitempty"` // pages do not become searchable
-	Recrawl  bool          `json:"recrawl,omitempty"`  // submitted pages that are stored already are visited again
+	// PerDomain and PerIP press all hosts of a registrable domain, and all at one address, no harder than so many hosts; 0: no limit.
+	PerDomain int      `json:"per_domain,omitempty"`
+	PerIP     int      `json:"per_ip,omitempty"`
+	NoAdapt   bool     `json:"no_adapt,omitempty"` // the delay stays as it is when the host answers slowly
+	Head      HeadMode `json:"head"`
+	// Sitemaps says that the sitemaps that robots.txt names, and feeds, are read for further pages.
+	Sitemaps bool `json:"sitemaps,omitempty"`
+	// Revisit says whether stored pages are looked at again, RevisitBudget how often a day in all (0: as often as they change), and
+	// the others how far apart the looks at one page are.
+	Revisit       RevisitMode   `json:"revisit,omitempty"`
+	RevisitBudget int64         `json:"revisit_budget,omitempty"`
+	RevisitLeast  time.Duration `json:"revisit_least,omitempty"`
+	RevisitMost   time.Duration `json:"revisit_most,omitempty"`
+	NoIndex       bool          `json:"no_index,omitempty"` // pages do not become searchable
+	Recrawl       bool          `json:"recrawl,omitempty"`  // submitted pages that are stored already are visited again
 }
 
 // Scope says which links belong to a crawl.
@@ -43,9 +55,18 @@ const (
 	HeadNever  HeadMode = "never"
 )
 
+// RevisitMode says whether pages are looked at again.
+type RevisitMode string
+
+// The modes.
+const (
+	RevisitOff  RevisitMode = "off"
+	RevisitAuto RevisitMode = "auto" // at intervals that follow how often each page changes
+)
+
 // Defaults are the settings of a crawl of which nothing was said.
 func Defaults() Settings {
-	return Settings{Scope: ScopeHost, MaxPages: 10_000, Delay: time.Second, PerHost: 1, Head: HeadAuto}
+	return Settings{Scope: ScopeHost, MaxPages: 10_000, Delay: time.Second, PerHost: 1, Head: HeadAuto, Revisit: RevisitOff, RevisitLeast: time.Hour, RevisitMost: 60 * 24 * time.Hour}
 }
 
 // Merge returns s with what the JSON object named says instead.
@@ -72,6 +93,15 @@ func (s Settings) Validate() error {
 	default:
 		errs = append(errs, fmt.Errorf("--head %q: want auto, always or never", s.Head))
 	}
+	if s.Revisit != RevisitOff && s.Revisit != RevisitAuto {
+		errs = append(errs, fmt.Errorf("--revisit %q: want auto or off", s.Revisit))
+	}
+	if s.RevisitLeast < time.Minute || s.RevisitMost < s.RevisitLeast {
+		errs = append(errs, fmt.Errorf("--revisit-least %s --revisit-most %s: want at least a minute, and the second not below the first", s.RevisitLeast, s.RevisitMost))
+	}
+	if s.RevisitBudget < 0 {
+		errs = append(errs, fmt.Errorf("--revisit-budget %d: want looks a day, or 0 for no limit", s.RevisitBudget))
+	}
 	if _, err := regexp.Compile(s.Include); err != nil {
 		errs = append(errs, fmt.Errorf("--include: %w", err))
 	}
@@ -86,6 +116,12 @@ func (s Settings) Validate() error {
 	}
 	if s.PerHost < 1 {
 		errs = append(errs, fmt.Errorf("--per-host %d: want at least 1", s.PerHost))
+	}
+	if s.PerDomain < 0 {
+		errs = append(errs, fmt.Errorf("--per-domain %d: want at least 1, or 0 for no limit", s.PerDomain))
+	}
+	if s.PerIP < 0 {
+		errs = append(errs, fmt.Errorf("--per-ip %d: want at least 1, or 0 for no limit", s.PerIP))
 	}
 	return errors.Join(errs...)
 }

@@ -28,6 +28,7 @@ const (
 	KindIndex     Kind = "index"
 	KindPromote   Kind = "promote"
 	KindReconcile Kind = "reconcile"
+	KindSchedule  Kind = "schedule"
 )
 
 // QueuePeriodic holds the periodic work; every other kind has the queue of its own name.
@@ -52,6 +53,7 @@ func Specs() []Spec {
 		{KindIndex, "index", 1, 2 * time.Minute},
 		{KindPromote, QueuePeriodic, 2, time.Minute},
 		{KindReconcile, QueuePeriodic, 2, 2 * time.Minute},
+		{KindSchedule, QueuePeriodic, 2, 2 * time.Minute},
 	}
 }
 
@@ -90,6 +92,9 @@ type Visit struct {
 	Depth     int    `json:"depth,omitempty"`
 	Reach     int    `json:"reach"` // how many links further the crawl goes from here; NoLimit for any number
 	Robots    bool   `json:"robots,omitempty"`
+	Sitemap   bool   `json:"map,omitempty"`   // the page is a sitemap or a feed
+	Tries     int    `json:"tries,omitempty"` // of the page that met an error so far
+	Probe     bool   `json:"probe,omitempty"` // the host is in trouble, and this visit finds out whether it still is
 	Prior     *Prior `json:"prior,omitempty"` // what an earlier visit left, for a conditional request
 }
 
@@ -110,15 +115,24 @@ func NewID() string { return rand.Text()[:16] }
 
 // Leg is where a visit is heading right now: its page, or the next hop of a redirect.
 type Leg struct {
-	Visit   Visit         `json:"v"`
-	Target  string        `json:"to,omitempty"` // when it is not the page's own URL
-	Hop     int           `json:"hop,omitempty"`
-	Addrs   []netip.Addr  `json:"ip,omitempty"`
-	Slot    int64         `json:"slot,omitempty"`  // Unix ms: the host must not be touched before
-	Delay   time.Duration `json:"delay,omitempty"` // least time between two starts at the host
-	PerHost int           `json:"per,omitempty"`   // connections at once to the host
-	Head    bool          `json:"head,omitempty"`  // a HEAD has already been answered
-	Turn    bool          `json:"turn,omitempty"`  // flips when a stage follows itself, so that the two IDs differ
+	Visit  Visit        `json:"v"`
+	Target string       `json:"to,omitempty"` // when it is not the page's own URL
+	Hop    int          `json:"hop,omitempty"`
+	Addrs  []netip.Addr `json:"ip,omitempty"`
+	Slot   int64        `json:"slot,omitempty"` // Unix ms: the host must not be touched before
+	Limit  Limit        `json:"lim"`
+	Head   bool         `json:"head,omitempty"` // a HEAD has already been answered
+	Turn   bool         `json:"turn,omitempty"` // flips when a stage follows itself, so that the two IDs differ
+}
+
+// Limit is how hard the leg's host may be pressed, as of the moment at which the visit was handed out.
+type Limit struct {
+	Delay     time.Duration `json:"delay,omitempty"` // least time between two starts
+	Floor     time.Duration `json:"floor,omitempty"` // what the delay would be without the crawl's own
+	PerHost   int           `json:"per,omitempty"`   // visits at once
+	PerDomain int           `json:"dom,omitempty"`   // visits at once at all hosts of the registrable domain; 0: no limit
+	PerIP     int           `json:"ip,omitempty"`    // visits at once at all hosts at the address; 0: no limit
+	Adapt     bool          `json:"adapt,omitempty"` // the delay grows with the host's response time
 }
 
 // URL is the address of this leg.
@@ -170,7 +184,10 @@ type Admit struct {
 	Depth     int             `json:"depth,omitempty"`
 	Reach     int             `json:"reach"`
 	Priority  int             `json:"prio,omitempty"`
-	Settings  json.RawMessage `json:"set,omitempty"` // of a submission: the Settings that its submitter named, and no others
+	Settings  json.RawMessage `json:"set,omitempty"`   // of a submission: the Settings that its submitter named, and no others
+	Every     string          `json:"every,omitempty"` // of a submission: it is to be made again and again; see ParseEvery
+	Sitemap   bool            `json:"map,omitempty"`   // the URLs are those of sitemaps or feeds
+	Again     bool            `json:"again,omitempty"` // of a submission: pages that are stored already are visited again
 	URLs      []string        `json:"urls,omitempty"`
 }
 
@@ -182,6 +199,7 @@ const (
 	OriginSeed     Origin = "seed"
 	OriginLink     Origin = "link"
 	OriginRedirect Origin = "redirect"
+	OriginSitemap  Origin = "sitemap" // also from a feed
 )
 
 // Kind implements Task.
@@ -225,6 +243,7 @@ type Store struct {
 	Digest      string    `json:"digest,omitempty"`  // of the decoded body
 	Payload     string    `json:"payload,omitempty"` // of the body as archived
 	WARC        WARC      `json:"warc"`
+	Took        Took      `json:"took,omitzero"`
 	Truncated   string    `json:"cut,omitempty"` // length, time or disconnect; why the body is not whole
 	Unchanged   bool      `json:"same,omitempty"`
 	At          time.Time `json:"at"`
@@ -293,6 +312,20 @@ func (Reconcile) ID() string { return "reconcile" }
 // About implements Task.
 func (Reconcile) About() Visit { return Visit{} }
 
+// Schedule submits again what is due: the entry that asynq shows, and whatever else is late.
+type Schedule struct {
+	Entry string `json:"id"`
+}
+
+// Kind implements Task.
+func (Schedule) Kind() Kind { return KindSchedule }
+
+// ID implements Task.
+func (t Schedule) ID() string { return "schedule-" + t.Entry }
+
+// About implements Task.
+func (Schedule) About() Visit { return Visit{} }
+
 // Encode returns t as a queue carries it.
 func Encode(t Task) ([]byte, error) {
 	b, err := json.Marshal(t)
@@ -321,6 +354,8 @@ func Decode(k Kind, payload []byte) (Task, error) {
 		return Promote{}, nil
 	case KindReconcile:
 		return Reconcile{}, nil
+	case KindSchedule:
+		return decode[Schedule](k, payload)
 	}
 	return nil, fmt.Errorf("decode task: unknown kind %q", k)
 }

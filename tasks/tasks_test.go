@@ -16,15 +16,16 @@ import (
 var (
 	visit = tasks.Visit{
 		ID: "0123456789abcdef", Page: 123_456_789, URL: "https://www.example.org/articles/2026/03/a-rather-long-title-of-an-article.html?page=2&sort=date", Crawl: "default",
-		Submitter: "somebody", Depth: 12, Reach: tasks.NoLimit,
+		Submitter: "somebody", Depth: 12, Reach: tasks.NoLimit, Tries: 2,
 		Prior: &tasks.Prior{ETag: `W/"5f3c-61a2b3c4d5e6f"`, LastModified: "Sun, 01 Mar 2026 12:00:00 GMT", Payload: "sha1:" + strings.Repeat("A", 32), At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), URL: "https://www.example.org/articles/a-rather-long-title-of-an-article.html"},
 	}
 	leg = tasks.Leg{
-		Visit: visit, Target: "https://www.example.org/articles/2026/03/a-rather-long-title-of-an-article/", Hop: 1, Slot: 1_772_000_000_123, Delay: 1500 * time.Millisecond, PerHost: 1, Head: true, Turn: true,
+		Visit: visit, Target: "https://www.example.org/articles/2026/03/a-rather-long-title-of-an-article/", Hop: 1, Slot: 1_772_000_000_123, Head: true, Turn: true,
+		Limit: tasks.Limit{Delay: 1500 * time.Millisecond, Floor: 1500 * time.Millisecond, PerHost: 1, PerDomain: 2, PerIP: 3, Adapt: true},
 		Addrs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1234:5678")},
 	}
 	examples = []tasks.Task{
-		tasks.Admit{Batch: "b", Crawl: "c", Submitter: "s", Origin: tasks.OriginSeed, Reach: 3, Priority: 1, Settings: json.RawMessage(`{"delay":0}`), URLs: []string{"http://a.test/"}},
+		tasks.Admit{Batch: "b", Crawl: "c", Submitter: "s", Origin: tasks.OriginSeed, Reach: 3, Priority: 1, Settings: json.RawMessage(`{"delay":0}`), Every: "24h", Again: true, URLs: []string{"http://a.test/"}},
 		tasks.Admit{Batch: "page-7-1", Crawl: "c", Page: 7, From: "http://a.test/", Depth: 2, Reach: tasks.NoLimit},
 		tasks.Resolve{Leg: leg},
 		tasks.Head{Leg: leg},
@@ -32,11 +33,12 @@ var (
 		tasks.Store{
 			Visit: visit, FinalURL: leg.Target, Status: 200, ContentType: "text/html; charset=utf-8", Encoding: "gzip", RobotsTag: []string{"noindex"}, ETag: `"5f3c"`,
 			Modified: "Sun, 01 Mar 2026 12:00:00 GMT", Size: 123_456, Digest: "sha256:" + strings.Repeat("0", 64), Payload: "sha1:" + strings.Repeat("A", 32),
-			WARC: tasks.WARC{File: "trawl-20260301120000123-00001-host.example.org.warc.gz", Offset: 1 << 29, Length: 12_345}, Truncated: "length", At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+			WARC: tasks.WARC{File: "trawl-20260301120000123-00001-host.example.org.warc.gz", Offset: 1 << 29, Length: 12_345}, Truncated: "length", Took: tasks.Took{Connect: 123 * time.Millisecond, TLS: 45_678 * time.Microsecond, FirstByte: 1234 * time.Millisecond, Body: 500 * time.Microsecond}, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 		},
 		tasks.Index{Batch: "index-1772000000"},
 		tasks.Promote{},
 		tasks.Reconcile{},
+		tasks.Schedule{Entry: "7"},
 	}
 )
 

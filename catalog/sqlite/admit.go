@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"math"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -39,64 +40,72 @@ func (c *Catalog) Admit(ctx context.Context, a catalog.Admission) (catalog.Admit
 		if err != nil {
 			return err
 		}
-		touched := map[int64]bool{}
+		allowed, err := t.allowed(submitter)
+		if err != nil {
+			return err
+		}
+		touched := map[int64]bool{} // lanes
 		for _, p := range a.Pages {
 			host, err := c.id(t, "hosts", p.Host)
 			if err != nil {
 				return err
 			}
 			key := pageKey(p.URL)
-			if room <= 0 {
+			if room <= 0 || allowed <= 0 {
 				known, err := t.row(`SELECT 1 FROM pages WHERE crawl_id=? AND key=?`, []any{a.Crawl, key}, new(int))
 				if err != nil {
 					return err
 				}
-				if !known {
+				switch {
+				case known:
+				case room <= 0:
 					out.Over++
+					continue
+				default:
+					out.Quota++
 					continue
 				}
 			}
-			n, err := t.exec(`INSERT OR IGNORE INTO pages (crawl_id, key, host_id, submitter_id, url, origin, via, depth, reach, priority, due, first_seen)
-				VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
-				a.Crawl, key, host, submitter, p.URL, a.Origin, a.From, p.Depth, reachIn(p.Reach), p.Priority, a.Now.UnixMilli(), a.Now.UnixMilli())
+			at := place{crawl: a.Crawl, host: host, submitter: submitter}
+			if at.lane, err = c.lane(t, at, p.Priority); err != nil {
+				return err
+			}
+			n, err := t.exec(`INSERT OR IGNORE INTO pages (crawl_id, key, host_id, submitter_id, lane_id, url, origin, via, depth, reach, priority, sitemap, due, first_seen)
+				VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+				a.Crawl, key, host, submitter, at.lane, p.URL, a.Origin, a.From, p.Depth, reachIn(p.Reach), p.Priority, p.Sitemap, a.Now.UnixMilli(), a.Now.UnixMilli())
 			if err != nil {
 				return err
 			}
 			if n == 0 {
-				if err := t.nearer(&out, a, p, key); err != nil {
+				if err := c.nearer(t, &out, a, p, key); err != nil {
 					return err
+				}
+				if a.Again || !p.Modified.IsZero() {
+					if err := t.visitAgain(a, p, key); err != nil {
+						return err
+					}
 				}
 				continue
 			}
 			room--
-			t.move(a.Crawl, host, submitter, none, waiting, 1)
+			allowed--
+			t.move(at, none, waiting)
 			out.New = append(out.New, p.URL)
-			touched[host] = true
+			touched[at.lane] = true
 		}
-		for h := range touched {
-			ready, err := t.wake(h, a.Now)
-			if err != nil {
+		for lane := range touched {
+			if err := t.wake(lane, a.Now); err != nil {
 				return err
 			}
-			if ready {
-				out.Hosts = append(out.Hosts, h)
-			}
 		}
-		if l := a.Lead; l != nil { // not if it was found nearer, or with a further reach, meanwhile
+		if l := a.Lead; l != nil && out.Quota > 0 { // they wait until there is room
+			_, err = t.exec(`UPDATE pages SET expand=? WHERE id=? AND expand>0`, a.Now.Add(quotaWait).UnixMilli(), l.Page)
+		} else if l != nil { // not if it was found nearer, or with a further reach, meanwhile
 			_, err = t.exec(`UPDATE pages SET expand=0 WHERE id=? AND depth=? AND reach=?`, l.Page, l.Depth, reachIn(l.Reach))
 		}
 		return err
 	})
 	return out, err
-}
-
-// wake makes promotion look at a host that had nothing due, and tells whether it is to look now. A host whose window is full
-// is looked at when half of that has drained, not before.
-func (t *tx) wake(host int64, now time.Time) (ready bool, err error) {
-	ms := now.UnixMilli()
-	_, err = t.row(`UPDATE hosts SET promote_at=CASE WHEN waiting=0 OR promote_at>? THEN ? ELSE promote_at END WHERE id=? RETURNING promote_at<=?`,
-		[]any{now.Add(time.Minute).UnixMilli(), ms, host, ms}, &ready)
-	return ready, err
 }
 
 // room is how many pages the crawl may still admit.
@@ -114,16 +123,40 @@ func (t *tx) room(crawl int64) (int64, error) {
 	return limit - have, nil
 }
 
+// quotaWait is how long links that are over their submitter's quota wait before they are admitted again.
+const quotaWait = 30 * time.Second
+
+// allowed is how many pages the submitter's quota still lets in.
+func (t *tx) allowed(submitter int64) (int64, error) {
+	var most, waits int64
+	if _, err := t.row(`SELECT max_waiting FROM submitters WHERE id=?`, []any{submitter}, &most); err != nil || most == 0 {
+		return math.MaxInt64, err
+	}
+	_, err := t.row(`SELECT coalesce(sum(waiting), 0) FROM counts WHERE dim=2 AND ref=?`, []any{submitter}, &waits)
+	for k, c := range t.counts {
+		if k.dim == 2 && k.ref == submitter {
+			waits += c.Waiting
+		}
+	}
+	return most - waits, err
+}
+
 // nearer notes that a known page was found closer to a seed, or with more links allowed from it. The depth of a page is thereby
 // the least there is, whatever order the crawl took; where a page leads that was visited already has to be admitted again, also
 // when it is to be visited once more: that visit may find it unchanged.
-func (t *tx) nearer(out *catalog.Admitted, a catalog.Admission, p catalog.Candidate, key []byte) error {
+func (c *Catalog) nearer(t *tx, out *catalog.Admitted, a catalog.Admission, p catalog.Candidate, key []byte) error {
 	var o owner
+	var state, priority int
+	var due int64
 	found, err := t.row(`UPDATE pages SET depth=min(depth, ?), reach=max(reach, ?), priority=max(priority, ?), via=CASE WHEN depth>? THEN ? ELSE via END,
-			expand=CASE WHEN leads=1 AND (depth>? OR reach<?) AND (max(reach, ?)>0 OR (state=4 AND min(depth, ?)=0)) THEN ? ELSE expand END
-		WHERE crawl_id=? AND key=? AND (depth>? OR reach<? OR (state=0 AND priority<?))`+owns,
-		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, p.Depth, reachIn(p.Reach), reachIn(p.Reach), p.Depth, a.Now.UnixMilli(), a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority}, o.into()...)
+			expand=CASE WHEN leads=1 AND (depth>? OR reach<?) AND (max(reach, ?)>0 OR sitemap=1 OR (state=4 AND min(depth, ?)=0)) THEN ? ELSE expand END
+		WHERE crawl_id=? AND key=? AND (depth>? OR reach<? OR (state=0 AND priority<?))`+owns+`, state, priority, due`,
+		[]any{p.Depth, reachIn(p.Reach), p.Priority, p.Depth, a.From, p.Depth, reachIn(p.Reach), reachIn(p.Reach), p.Depth, a.Now.UnixMilli(), a.Crawl, key, p.Depth, reachIn(p.Reach), p.Priority},
+		append(o.into(), &state, &priority, &due)...)
 	if err != nil || !found {
+		return err
+	}
+	if err := c.relane(t, &o, state, priority, time.UnixMilli(due)); err != nil {
 		return err
 	}
 	l, err := t.leads(&o)
@@ -131,6 +164,20 @@ func (t *tx) nearer(out *catalog.Admitted, a catalog.Admission, p catalog.Candid
 		out.Leads = append(out.Leads, *l)
 	}
 	return err
+}
+
+// relane moves a page to the lane of its priority.
+func (c *Catalog) relane(t *tx, o *owner, state, priority int, due time.Time) error {
+	lane, err := c.lane(t, o.place, priority)
+	if err != nil || lane == o.lane {
+		return err
+	}
+	if _, err := t.exec(`UPDATE pages SET lane_id=? WHERE id=?`, lane, o.lead.Page); err != nil || state != waiting {
+		return err
+	}
+	t.lanes[o.lane]--
+	t.lanes[lane]++
+	return t.wake(lane, due)
 }
 
 // recrawlAtOnce bounds one transaction of Recrawl.
@@ -155,41 +202,64 @@ func (c *Catalog) Recrawl(ctx context.Context, crawl int64, now time.Time) (tota
 
 // recrawl does a transaction's share of Recrawl, from key on; next is nil at the end.
 func (t *tx) recrawl(crawl int64, key []byte, now time.Time) (n int64, next []byte, err error) {
-	type row struct {
-		id, host, submitter int64
-		state               int
-		reason              string
-	}
-	var closed []row
+	var pages []closedPage
 	read := 0
 	err = t.rows(func(r *sql.Rows) error {
-		var p row
+		p := closedPage{place: place{crawl: crawl}}
 		read++
-		if err := r.Scan(&p.id, &next, &p.host, &p.submitter, &p.state, &p.reason); err != nil {
+		if err := r.Scan(&p.id, &next, &p.host, &p.submitter, &p.lane, &p.state, &p.reason); err != nil {
 			return err
 		}
 		if p.state > queued {
-			closed = append(closed, p)
+			pages = append(pages, p)
 		}
 		return nil
-	}, `SELECT id, key, host_id, submitter_id, state, reason FROM pages WHERE crawl_id=? AND key>? ORDER BY key LIMIT ?`, crawl, key, recrawlAtOnce)
+	}, `SELECT id, key, host_id, submitter_id, lane_id, state, reason FROM pages WHERE crawl_id=? AND key>? ORDER BY key LIMIT ?`, crawl, key, recrawlAtOnce)
 	if err != nil {
 		return 0, nil, err
 	}
-	for _, p := range closed {
-		if _, err := t.exec(`UPDATE pages SET state=0, reason='', due=? WHERE id=?`, now.UnixMilli(), p.id); err != nil {
-			return 0, nil, err
-		}
-		t.move(crawl, p.host, p.submitter, p.state, waiting, 1)
-		if p.reason != "" {
-			t.reasons[reasonKey{crawl, p.reason}]--
-		}
-		if _, err := t.wake(p.host, now); err != nil {
+	for _, p := range pages {
+		if err := t.reopen(p, now); err != nil {
 			return 0, nil, err
 		}
 	}
 	if read < recrawlAtOnce {
 		next = nil
 	}
-	return int64(len(closed)), next, nil
+	return int64(len(pages)), next, nil
+}
+
+// closedPage is a page that is to be visited again.
+type closedPage struct {
+	place
+	id     int64
+	state  int
+	reason string
+}
+
+// visitAgain opens a page again that is closed, if that is asked for or it has changed since it was visited.
+func (t *tx) visitAgain(a catalog.Admission, c catalog.Candidate, key []byte) error {
+	before := int64(never)
+	if !a.Again {
+		before = min(c.Modified.UnixMilli(), a.Now.UnixMilli())
+	}
+	p := closedPage{place: place{crawl: a.Crawl}}
+	found, err := t.row(`SELECT id, host_id, submitter_id, lane_id, state, reason FROM pages WHERE crawl_id=? AND key=? AND state>1 AND fetched_at<?`, []any{a.Crawl, key, before},
+		&p.id, &p.host, &p.submitter, &p.lane, &p.state, &p.reason)
+	if err != nil || !found {
+		return err
+	}
+	return t.reopen(p, a.Now)
+}
+
+// reopen makes a closed page wait, with all its tries.
+func (t *tx) reopen(p closedPage, due time.Time) error {
+	if _, err := t.exec(`UPDATE pages SET state=0, reason='', due=?, tries=0, fault='' WHERE id=?`, due.UnixMilli(), p.id); err != nil {
+		return err
+	}
+	t.move(p.place, p.state, waiting)
+	if p.reason != "" {
+		t.reasons[reasonKey{p.crawl, p.reason}]--
+	}
+	return t.wake(p.lane, due)
 }

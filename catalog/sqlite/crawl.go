@@ -13,11 +13,13 @@ import (
 )
 
 // Submit creates the crawl of that name or changes it: merge gets the settings it has (nil for a new one) and returns the
-// crawl as it is to be, of which Settings, Delay, PerHost and MaxPages are kept, and Readmit is obeyed. Roots are added to those it has.
+// crawl as it is to be, of which Settings, Limits and MaxPages are kept, and Readmit is obeyed. Roots are added to those it has.
 func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now time.Time, merge func(old json.RawMessage) (catalog.Crawl, error)) (catalog.Crawl, error) {
 	err := c.write.do(ctx, func(t *tx) error {
 		var old []byte
-		if _, err := t.row(`SELECT settings FROM crawls WHERE name=?`, []any{name}, &old); err != nil {
+		var was catalog.Limits
+		if _, err := t.row(`SELECT settings, delay, per_host, per_domain, per_ip, adapt FROM crawls WHERE name=?`, []any{name},
+			&old, &was.Delay, &was.PerHost, &was.PerDomain, &was.PerIP, &was.Adapt); err != nil {
 			return err
 		}
 		cr, err := merge(old)
@@ -25,9 +27,10 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 			return err
 		}
 		var id int64
-		_, err = t.row(`INSERT INTO crawls (name, settings, delay, per_host, max_pages, created) VALUES (?,?,?,?,?,?)
-			ON CONFLICT (name) DO UPDATE SET settings=excluded.settings, delay=excluded.delay, per_host=excluded.per_host, max_pages=excluded.max_pages
-			RETURNING id`, []any{name, string(cr.Settings), int64(cr.Delay), cr.PerHost, cr.MaxPages, now.UnixMilli()}, &id)
+		_, err = t.row(`INSERT INTO crawls (name, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, created) VALUES (?,?,?,?,?,?,?,?,?)
+			ON CONFLICT (name) DO UPDATE SET settings=excluded.settings, delay=excluded.delay, per_host=excluded.per_host, per_domain=excluded.per_domain,
+			per_ip=excluded.per_ip, adapt=excluded.adapt, max_pages=excluded.max_pages
+			RETURNING id`, []any{name, string(cr.Settings), int64(cr.Delay), cr.PerHost, cr.PerDomain, cr.PerIP, cr.Adapt, cr.MaxPages, now.UnixMilli()}, &id)
 		if err != nil {
 			return err
 		}
@@ -38,12 +41,15 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 		}
 		// As of now: by the time that reconcile takes them up, every worker has met the new settings.
 		if cr.Readmit {
-			if _, err := t.exec(`UPDATE pages SET expand=? WHERE crawl_id=? AND leads=1 AND state>1 AND (reach>0 OR depth=0)`, now.UnixMilli(), id); err != nil {
+			if _, err := t.exec(`UPDATE pages SET expand=? WHERE crawl_id=? AND leads=1 AND state>1 AND (reach>0 OR depth=0 OR sitemap=1)`, now.UnixMilli(), id); err != nil {
 				return err
 			}
 		}
+		if old == nil || cr.Limits == was {
+			return nil
+		}
 		// A shorter delay is to be felt at once.
-		_, err = t.exec(`UPDATE hosts SET promote_at=min(promote_at, ?) WHERE waiting > 0 AND id IN (SELECT ref FROM counts WHERE crawl_id=? AND dim=1)`, now.UnixMilli(), id)
+		_, err = t.exec(`UPDATE lanes SET at=max(due, ?) WHERE crawl_id=? AND at < 9000000000000000 AND (SELECT state=0 AND robots_visit='' FROM hosts WHERE id=lanes.host_id)`, now.UnixMilli(), id)
 		return err
 	})
 	if err != nil {
@@ -57,8 +63,8 @@ func (c *Catalog) Crawl(ctx context.Context, name string) (catalog.Crawl, error)
 	cr := catalog.Crawl{Name: name}
 	var settings string
 	var delay, created int64
-	err := c.reads.QueryRowContext(ctx, `SELECT id, settings, delay, per_host, max_pages, created FROM crawls WHERE name=?`, name).
-		Scan(&cr.ID, &settings, &delay, &cr.PerHost, &cr.MaxPages, &created)
+	err := c.reads.QueryRowContext(ctx, `SELECT id, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, price, created FROM crawls WHERE name=?`, name).
+		Scan(&cr.ID, &settings, &delay, &cr.PerHost, &cr.PerDomain, &cr.PerIP, &cr.Adapt, &cr.MaxPages, &cr.Price, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return cr, fmt.Errorf("crawl %q: %w", name, catalog.ErrNotFound)
 	}
@@ -90,26 +96,4 @@ func wrap(err error) error {
 func pageKey(url string) []byte {
 	sum := sha256.Sum256([]byte(url))
 	return sum[:16]
-}
-
-// id returns the row of name in table, made if it is not there.
-func (c *Catalog) id(t *tx, table, name string) (int64, error) {
-	key := table + " " + name
-	if id, ok := c.names.get(key); ok {
-		return id, nil
-	}
-	if id, ok := t.names[key]; ok {
-		return id, nil
-	}
-	var id int64
-	found, err := t.row(`SELECT id FROM `+table+` WHERE name=?`, []any{name}, &id)
-	if err == nil && !found {
-		_, err = t.row(`INSERT INTO `+table+` (name) VALUES (?) RETURNING id`, []any{name}, &id)
-	}
-	if err != nil {
-		return 0, err
-	}
-	t.names[key] = id
-	t.after = append(t.after, func() { c.names.put(map[string]int64{key: id}) })
-	return id, nil
 }

@@ -60,7 +60,7 @@ func TestGroupCommit(t *testing.T) {
 		go func() {
 			errs[i] <- c.write.do(ctx, func(t *tx) error {
 				runs[i]++
-				t.move(1, 1, 1, none, waiting, 1)
+				t.move(place{crawl: 1, host: 1, submitter: 1, lane: 1}, none, waiting)
 				if _, err := t.exec(`INSERT INTO meta (name, value) VALUES (?, '')`, fmt.Sprint(i)); err != nil {
 					return err
 				}
@@ -114,7 +114,7 @@ func TestPromotionSeesWhatItsTransactionAdmitted(t *testing.T) {
 	defer c.Close()
 	ctx, now := t.Context(), time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	cr, err := c.Submit(ctx, "a", nil, now, func(json.RawMessage) (catalog.Crawl, error) {
-		return catalog.Crawl{Settings: json.RawMessage(`{}`), Delay: time.Minute, PerHost: 1, MaxPages: 100}, nil
+		return catalog.Crawl{Settings: json.RawMessage(`{}`), Limits: catalog.Limits{Delay: time.Minute, PerHost: 1}, MaxPages: 100}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -136,17 +136,17 @@ func TestPromotionSeesWhatItsTransactionAdmitted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	window.Hosts = []int64{b[0].HostID}
 	if err := c.SetRobots(ctx, b[0].HostID, "robots", catalog.Robots{State: catalog.RobotsAllow, At: now, Until: now.Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
-	for {
+	for range 2 {
 		if b, err = c.Promote(ctx, window); err != nil {
 			t.Fatal(err)
 		}
-		if len(b) == 0 {
-			break
+		if len(b) != 1 || len(b[0].Pages) != 5 {
+			t.Fatalf("promoted %+v, want the 5 pages of the host that fit into 5 minutes, one a minute", b)
 		}
+		window.Now = window.Now.Add(window.Horizon) // its window is full until then
 		for _, p := range b[0].Pages {
 			if _, err := c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Ended, Reason: "x", Now: now}); err != nil {
 				t.Fatal(err)

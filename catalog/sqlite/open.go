@@ -12,11 +12,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
@@ -155,30 +153,4 @@ func migrate(ctx context.Context, db *sql.DB) error {
 	}
 	_, err = p.Up(ctx)
 	return err
-}
-
-// names remembers the IDs of hosts, submitters and segments: rows that are never removed.
-type names struct {
-	mu  sync.Mutex
-	ids map[string]int64
-}
-
-const namesSize = 200_000
-
-func newNames() *names { return &names{ids: map[string]int64{}} }
-
-func (n *names) get(key string) (int64, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	id, ok := n.ids[key]
-	return id, ok
-}
-
-func (n *names) put(m map[string]int64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.ids)+len(m) > namesSize {
-		clear(n.ids)
-	}
-	maps.Copy(n.ids, m)
 }

@@ -1,19 +1,22 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
-	"sort"
+	"slices"
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/weburl"
 )
 
-// hostsAtOnce bounds the hosts that one promotion looks at.
-const hostsAtOnce = 256
+// lanesAtOnce bounds the lanes that one promotion looks at.
+const lanesAtOnce = 256
 
-// Promote hands out pages that are due, host by host, within the bounds of w. It costs what it hands out, however many pages
-// wait, and is safe in any number of processes at once: what it returns is queued, with a visit of its own.
+// Promote hands out pages that are due, within the bounds of w: by priority, then in turns between the submitters by their
+// weight, then by age. It costs what it hands out, however many pages wait, and is safe in any number of processes at once: what
+// it returns is queued, with a visit of its own.
 func (c *Catalog) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batch, error) {
 	var out []catalog.Batch
 	err := c.write.do(ctx, func(t *tx) error {
@@ -22,203 +25,336 @@ func (c *Catalog) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batc
 		if err := t.flush(); err != nil {
 			return err
 		}
-		room, err := t.windowRoom(w)
-		if err != nil || room <= 0 {
+		p := &promotion{tx: t, w: w, hosts: map[int64]*hostRow{}, left: lanesAtOnce}
+		var err error
+		if p.queued, err = t.windowQueued(); err != nil {
 			return err
 		}
-		hosts := w.Hosts
-		if hosts == nil {
-			if hosts, err = t.dueHosts(w.Now); err != nil {
+		if p.pauses, err = t.pauses(); err != nil {
+			return err
+		}
+		for _, priority := range []int{1, 0, -1} {
+			if err := p.turns(priority); err != nil {
 				return err
 			}
 		}
-		for _, h := range hosts {
-			if room <= 0 {
-				return nil
-			}
-			b, err := t.promoteHost(w, h, room)
-			if err != nil {
-				return err
-			}
-			room -= len(b.Pages)
-			if len(b.Pages) > 0 || b.RobotsVisit != "" {
-				out = append(out, b)
-			}
-		}
+		out = p.out
 		return nil
 	})
 	return out, err
 }
 
-func (t *tx) windowRoom(w catalog.Window) (int, error) {
-	var queued int64
-	_, err := t.row(`SELECT coalesce(sum(queued), 0) FROM counts WHERE dim=0 AND ref=0 AND crawl_id IN (SELECT id FROM crawls)`, nil, &queued)
-	for k, c := range t.counts {
-		if k.dim == 0 {
-			queued += c.Queued
-		}
-	}
-	return w.Total - int(queued), err
+// promotion is one run of Promote.
+type promotion struct {
+	*tx
+	w      catalog.Window
+	queued int // pages that are handed out, in all
+	left   int // lanes that may still be looked at
+	pauses pauses
+	hosts  map[int64]*hostRow
+	out    []catalog.Batch
 }
 
-func (t *tx) dueHosts(now time.Time) (ids []int64, err error) {
-	err = t.rows(func(r *sql.Rows) error {
-		var id int64
-		err := r.Scan(&id)
-		ids = append(ids, id)
+func (t *tx) windowQueued() (int, error) {
+	var n int
+	_, err := t.row(`SELECT coalesce(sum(queued), 0) FROM counts WHERE dim=0 AND ref=0 AND crawl_id IN (SELECT id FROM crawls)`, nil, &n)
+	return n, err
+}
+
+// room is how many pages of that priority the window still takes.
+func (p *promotion) room(priority int) int {
+	total := p.w.Total
+	if priority > 0 {
+		total += total / 4
+	}
+	return total - p.queued
+}
+
+// lane is a lane whose turn it is.
+type lane struct {
+	id, host, crawl, submitter int64
+	priority                   int
+}
+
+// turns lets the submitters that have due pages of that priority take turns: the next is who was handed out least for its weight.
+func (p *promotion) turns(priority int) error {
+	if p.room(priority) <= 0 {
+		return nil
+	}
+	shares, err := p.shares(priority)
+	if err != nil || len(shares) == 0 {
 		return err
-	}, `SELECT id FROM hosts WHERE waiting > 0 AND promote_at <= ? ORDER BY promote_at LIMIT ?`, now.UnixMilli(), hostsAtOnce)
-	return ids, err
+	}
+	for p.left > 0 && p.room(priority) > 0 {
+		s := next(shares)
+		if s == nil {
+			break
+		}
+		l := s.lanes[0]
+		s.lanes = s.lanes[1:]
+		p.left--
+		n, err := p.lane(l, min(p.room(priority), s.tokens))
+		if err != nil {
+			return err
+		}
+		p.queued += n
+		s.handOut(n)
+	}
+	return p.keep(shares)
+}
+
+// lane hands out up to room pages of a lane and says when to look at it again.
+func (p *promotion) lane(l lane, room int) (int, error) {
+	h, err := p.host(l)
+	if err != nil {
+		return 0, err
+	}
+	if p.pauses.hosts[h.Host] {
+		return 0, p.closeHost(h.HostID, time.UnixMilli(never), time.UnixMilli(never))
+	}
+	if p.pauses.crawls[l.crawl] || p.pauses.submitters[l.submitter] {
+		return 0, p.rest(l.id, time.UnixMilli(never))
+	}
+	if h.trouble.State != catalog.HostOK {
+		return p.troubled(h, l, room)
+	}
+	if h.robots == catalog.RobotsUnknown || h.robotsUntil <= p.w.Now.UnixMilli() {
+		return 0, p.readRobots(h, l, false)
+	}
+	return p.visits(h, l, room)
+}
+
+// visits hands out what the host has time for. Lanes of one host share that time.
+func (p *promotion) visits(h *hostRow, l lane, room int) (int, error) {
+	free, err := p.hostRoom(h, l)
+	if err != nil {
+		return 0, err
+	}
+	if free <= 0 {
+		return 0, p.full(h, l)
+	}
+	lanes := 1
+	if _, err := p.row(`SELECT max(1, count(*)) FROM lanes INDEXED BY lanes_key WHERE host_id=? AND priority=? AND waiting>0 AND at<=?`, []any{l.host, l.priority, p.w.Now.UnixMilli()}, &lanes); err != nil {
+		return 0, err
+	}
+	limit := min((free+lanes-1)/lanes, room)
+	b := h.Batch
+	b.Urgent = l.priority > 0
+	n, err := p.some(b, l, limit)
+	h.queued += int64(n)
+	switch {
+	case err != nil || n < limit:
+		return n, err
+	case n == free:
+		return n, p.full(h, l)
+	}
+	return n, p.rest(l.id, p.w.Now) // there is more, and others go first
+}
+
+// full leaves a host alone whose window is full. It lasts for Horizon: half of it may drain first.
+func (p *promotion) full(h *hostRow, l lane) error {
+	until := p.w.Now.Add(min(h.pace()*4, p.w.Horizon/2))
+	urgent := p.w.Now
+	if l.priority > 0 {
+		urgent = until
+	}
+	return p.closeHost(h.HostID, until, urgent)
+}
+
+// urgentMore is by how much a host's window may be exceeded by pages of high priority.
+const urgentMore = 32
+
+// hostRoom is how many more pages of the host may be handed out: about Horizon of its time, and of that of its domain and address.
+func (p *promotion) hostRoom(h *hostRow, l lane) (int, error) {
+	limit := p.share(h.pace(), 1)
+	if l.priority > 0 {
+		limit += urgentMore
+	}
+	limit -= int(h.queued)
+	for _, g := range []struct {
+		places int
+		query  string
+		name   string
+	}{
+		{h.PerDomain, `SELECT coalesce(sum(queued), 0) FROM hosts WHERE site=? AND queued>0`, h.site},
+		{h.PerIP, `SELECT coalesce(sum(queued), 0) FROM hosts WHERE addr=? AND queued>0`, h.addr},
+	} {
+		if g.places == 0 || g.name == "" || limit <= 0 {
+			continue
+		}
+		var n int
+		if _, err := p.row(g.query, []any{g.name}, &n); err != nil {
+			return 0, err
+		}
+		for _, b := range p.out { // not in the counters yet
+			if o := p.hosts[b.HostID]; o.site == g.name || o.addr == g.name {
+				n += len(b.Pages)
+			}
+		}
+		limit = min(limit, p.share(h.pace(), g.places)-n)
+	}
+	return limit, nil
+}
+
+// share is how many starts a delay apart fit into Horizon, as often as there are places.
+func (p *promotion) share(delay time.Duration, places int) int {
+	if delay <= 0 {
+		return max(1, p.w.Total/2)
+	}
+	return max(1, places*int(p.w.Horizon/delay))
+}
+
+// troubled hands out a single visit of a host in trouble, when that is to be tried again; or, when it has been in trouble for too
+// long, pages that are to fail.
+func (p *promotion) troubled(h *hostRow, l lane, room int) (int, error) {
+	now := p.w.Now
+	switch wait := h.trouble.Until.After(now); {
+	case wait && !h.trouble.GivenUp:
+		return 0, p.freeHost(h.HostID, h.trouble.Until)
+	case wait:
+		b := h.Batch
+		b.GivenUp = &h.trouble
+		return p.some(b, l, room)
+	case h.queued > 0 || h.robotsVisit != "": // visits from before are on their way back, or this is the probe
+		return 0, p.freeHost(h.HostID, now.Add(probePatience/6))
+	case h.robots == catalog.RobotsUnknown || h.robotsUntil <= now.UnixMilli():
+		return 0, p.readRobots(h, l, true)
+	}
+	b := h.Batch
+	b.Probe, b.Urgent = true, true
+	n, err := p.some(b, l, 1)
+	if err != nil || n == 0 {
+		return n, err
+	}
+	h.queued += int64(n)
+	return n, p.freeHost(h.HostID, now.Add(probePatience))
+}
+
+// some hands out up to limit pages of a lane as part of b.
+func (p *promotion) some(b catalog.Batch, l lane, limit int) (int, error) {
+	var err error
+	if b.Pages, err = p.handOut(l, limit); err != nil {
+		return 0, err
+	}
+	if len(b.Pages) > 0 {
+		p.out = append(p.out, b)
+	}
+	if len(b.Pages) < limit {
+		return len(b.Pages), p.lookAgain(l.id)
+	}
+	return len(b.Pages), nil
+}
+
+// probePatience is how long a probe may take before another is sent.
+const probePatience = 30 * time.Second
+
+// readRobots hands out the visit that reads robots.txt; until that is through, the host's pages wait.
+func (p *promotion) readRobots(h *hostRow, l lane, probe bool) error {
+	lease := p.w.Now.Add(p.w.Lease)
+	if h.robotsVisit == "" {
+		b := h.Batch
+		b.RobotsVisit, b.Probe, b.Urgent = p.w.NewID(), probe, l.priority > 0
+		h.robotsVisit = b.RobotsVisit
+		if _, err := p.exec(`UPDATE hosts SET robots_visit=?, robots_lease=? WHERE id=?`, b.RobotsVisit, lease.UnixMilli(), h.HostID); err != nil {
+			return err
+		}
+		p.out = append(p.out, b)
+	}
+	return p.freeHost(h.HostID, lease)
+}
+
+// handOut moves up to limit due pages of the lane from waiting to queued, the longest due first.
+func (p *promotion) handOut(l lane, limit int) ([]catalog.Promoted, error) {
+	type row struct {
+		catalog.Promoted
+		due int64
+	}
+	var rows []row
+	at := place{crawl: l.crawl, host: l.host, submitter: l.submitter, lane: l.id}
+	crawl, err := p.nameOf("crawls", l.crawl)
+	if err != nil {
+		return nil, err
+	}
+	submitter, err := p.nameOf("submitters", l.submitter)
+	if err != nil {
+		return nil, err
+	}
+	err = p.rows(func(r *sql.Rows) error {
+		x := row{Promoted: catalog.Promoted{Crawl: crawl, Submitter: submitter}}
+		var fetched int64
+		err := r.Scan(&x.ID, &x.Visit, &x.URL, &x.due, &x.Depth, &x.Reach, &x.Sitemap, &x.Tries, &x.FinalURL, &x.ETag, &x.LastModified, &x.Payload, &fetched)
+		x.Reach = reachOut(x.Reach)
+		if fetched > 0 {
+			x.FetchedAt = time.UnixMilli(fetched)
+		}
+		p.move(at, waiting, queued)
+		rows = append(rows, x)
+		return err
+	}, `UPDATE pages SET state=1, visit=lower(hex(randomblob(8))), lease=? WHERE id IN (
+			SELECT id FROM pages WHERE lane_id=? AND state=0 AND due<=? ORDER BY due, id LIMIT ?)
+		RETURNING id, visit, url, due, depth, reach, sitemap, tries, final_url, etag, last_modified, payload, fetched_at`,
+		p.w.Now.Add(p.w.Lease+p.w.Horizon).UnixMilli(), l.id, p.w.Now.UnixMilli(), limit)
+	// RETURNING has no order.
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.ID, b.ID)) })
+	out := make([]catalog.Promoted, len(rows))
+	for i, r := range rows {
+		out[i] = r.Promoted
+	}
+	return out, err
 }
 
 // hostRow is what promotion needs of a host.
 type hostRow struct {
 	catalog.Batch
-	waiting, queued int64
-	robots          catalog.RobotsState
-	robotsUntil     int64
-	robotsVisit     string
-	robotsFails     int
+	site, addr  string
+	queued      int64
+	robots      catalog.RobotsState
+	robotsUntil int64
+	robotsVisit string
+	crawlDelay  time.Duration // of robots.txt
+	trouble     catalog.Trouble
 }
 
-func (t *tx) promoteHost(w catalog.Window, id int64, room int) (catalog.Batch, error) {
-	h, err := t.host(id)
-	if err != nil {
-		return h.Batch, err
-	}
-	now := w.Now.UnixMilli()
-	if h.robots == catalog.RobotsUnknown || h.robotsUntil <= now {
-		return t.robotsVisit(w, h)
-	}
-	h.RobotsBad = h.robots == catalog.RobotsUnavailable && h.robotsFails >= catalog.RobotsPatience
-	if h.robots == catalog.RobotsUnavailable && !h.RobotsBad {
-		_, err := t.exec(`UPDATE hosts SET promote_at=? WHERE id=?`, h.robotsUntil, id)
-		return h.Batch, err
-	}
-	limit := max(1, w.Total/2)
-	if h.Delay > 0 {
-		limit = max(1, int(w.Horizon/h.Delay))
-	}
-	own := t.hosts[id]
-	limit = min(limit-int(h.queued+own[queued]), room)
-	if limit > 0 {
-		if h.Pages, err = t.handOut(w, h, limit); err != nil {
-			return h.Batch, err
+// pace is how far apart the host's starts are, as far as that is known.
+func (h *hostRow) pace() time.Duration { return max(h.Delay, h.Pace) }
+
+// host reads the lane's host, as the lane's crawl sees it.
+func (p *promotion) host(l lane) (*hostRow, error) {
+	h := p.hosts[l.host]
+	if h == nil {
+		var err error
+		if h, err = p.readHost(l.host); err != nil {
+			return nil, err
 		}
+		p.hosts[l.host] = h
 	}
-	return h.Batch, t.lookAgain(w, h, len(h.Pages) == limit || limit <= 0)
-}
-
-func (t *tx) host(id int64) (hostRow, error) {
-	h := hostRow{Batch: catalog.Batch{HostID: id, PerHost: 1}}
-	var delay, at, longest int64
-	_, err := t.row(`SELECT name, waiting, queued, robots_state, robots_delay, robots_at, robots_until, robots_visit, robots_fails FROM hosts WHERE id=?`, []any{id},
-		&h.Host, &h.waiting, &h.queued, &h.robots, &delay, &at, &h.robotsUntil, &h.robotsVisit, &h.robotsFails)
-	if err != nil {
-		return h, err
-	}
-	// Several crawls may visit one host: the slowest of those that have pages open there decides.
-	_, err = t.row(`SELECT coalesce(max(c.delay), 0), coalesce(min(c.per_host), 1) FROM counts n JOIN crawls c ON c.id=n.crawl_id
-		WHERE n.dim=1 AND n.ref=? AND n.waiting+n.queued > 0`, []any{id}, &longest, &h.PerHost)
-	h.Delay = max(time.Duration(delay), time.Duration(longest))
+	// Several crawls may visit one host: the strictest of those that have pages open there decides.
+	var longest, others int64
+	_, err := p.row(`SELECT coalesce(max(c.delay), 0), coalesce(max(CASE WHEN c.id<>? THEN c.delay END), 0), coalesce(min(c.per_host), 1),
+			coalesce(min(nullif(c.per_domain, 0)), 0), coalesce(min(nullif(c.per_ip, 0)), 0), coalesce(max(c.adapt), 0)
+		FROM counts n JOIN crawls c ON c.id=n.crawl_id WHERE n.dim=1 AND n.ref=? AND (n.waiting+n.queued > 0 OR c.id=?)`, []any{l.crawl, l.host, l.crawl},
+		&longest, &others, &h.PerHost, &h.PerDomain, &h.PerIP, &h.Adapt)
+	h.Floor = max(h.crawlDelay, time.Duration(others))
+	h.Delay = max(h.Floor, time.Duration(longest))
 	if h.Delay > 0 && longest == 0 {
 		h.PerHost = 1
 	}
-	h.RobotsAt = time.UnixMilli(at)
 	return h, err
 }
 
-// robotsVisit hands out the visit that reads robots.txt; until that is through, the host's pages wait.
-func (t *tx) robotsVisit(w catalog.Window, h hostRow) (catalog.Batch, error) {
-	lease := w.Now.Add(w.Lease).UnixMilli()
-	if h.robotsVisit == "" {
-		h.RobotsVisit = w.NewID()
-		if _, err := t.exec(`UPDATE hosts SET robots_visit=?, robots_lease=? WHERE id=?`, h.RobotsVisit, lease, h.HostID); err != nil {
-			return h.Batch, err
-		}
+func (p *promotion) readHost(id int64) (*hostRow, error) {
+	h := &hostRow{Batch: catalog.Batch{HostID: id}}
+	var delay, at, pace, until, since int64
+	var state int
+	x := &h.trouble
+	_, err := p.row(`SELECT name, site, addr, queued, robots_state, robots_delay, robots_at, robots_until, robots_visit, pace, holds, state, since, until, fails, fault, error, given_up
+		FROM hosts WHERE id=?`, []any{id},
+		&h.Host, &h.site, &h.addr, &h.queued, &h.robots, &delay, &at, &h.robotsUntil, &h.robotsVisit, &pace, &h.Holds, &state, &since, &until, &x.Fails, &x.Fault, &x.Err, &x.GivenUp)
+	h.crawlDelay, h.RobotsAt, h.Pace = time.Duration(delay), time.UnixMilli(at), time.Duration(pace)
+	x.State, x.Since, x.Until = catalog.HostStates()[state], time.UnixMilli(since), time.UnixMilli(until)
+	if err == nil && h.site == "" { // from before sites were kept
+		h.site = weburl.Site(weburl.Hostname(h.Host))
+		_, err = p.exec(`UPDATE hosts SET site=? WHERE id=?`, h.site, id)
 	}
-	_, err := t.exec(`UPDATE hosts SET promote_at=? WHERE id=?`, lease, h.HostID)
-	return h.Batch, err
-}
-
-// handOut moves up to limit pages of the host from waiting to queued, in the order in which they are to be visited.
-func (t *tx) handOut(w catalog.Window, h hostRow, limit int) ([]catalog.Promoted, error) {
-	type row struct {
-		catalog.Promoted
-		priority         int
-		due              int64
-		crawl, submitter int64
-	}
-	var rows []row
-	err := t.rows(func(r *sql.Rows) error {
-		var p row
-		var fetched int64
-		err := r.Scan(&p.ID, &p.Visit, &p.URL, &p.crawl, &p.submitter, &p.Depth, &p.Reach, &p.priority, &p.due,
-			&p.FinalURL, &p.ETag, &p.LastModified, &p.Payload, &fetched)
-		p.Reach = reachOut(p.Reach)
-		if fetched > 0 {
-			p.FetchedAt = time.UnixMilli(fetched)
-		}
-		rows = append(rows, p)
-		return err
-	}, `UPDATE pages SET state=1, visit=lower(hex(randomblob(8))), lease=? WHERE id IN (
-			SELECT id FROM pages WHERE host_id=? AND state=0 AND due<=? ORDER BY priority DESC, due, id LIMIT ?)
-		RETURNING id, visit, url, crawl_id, submitter_id, depth, reach, priority, due, final_url, etag, last_modified, payload, fetched_at`,
-		w.Now.Add(w.Lease+w.Horizon).UnixMilli(), h.HostID, w.Now.UnixMilli(), limit)
-	if err != nil {
-		return nil, err
-	}
-	sort.Slice(rows, func(i, j int) bool {
-		a, b := rows[i], rows[j]
-		if a.priority != b.priority {
-			return a.priority > b.priority
-		}
-		if a.due != b.due {
-			return a.due < b.due
-		}
-		return a.ID < b.ID
-	})
-	out := make([]catalog.Promoted, len(rows))
-	for i, r := range rows {
-		t.move(r.crawl, h.HostID, r.submitter, waiting, queued, 1)
-		if r.Crawl, err = t.nameOf("crawls", r.crawl); err != nil {
-			return nil, err
-		}
-		if r.Submitter, err = t.nameOf("submitters", r.submitter); err != nil {
-			return nil, err
-		}
-		out[i] = r.Promoted
-	}
-	return out, nil
-}
-
-// lookAgain says when promotion is to come back to the host: soon when it was left with due pages, else when the next is due.
-func (t *tx) lookAgain(w catalog.Window, h hostRow, more bool) error {
-	if more {
-		// A full window lasts for Horizon: half of it may drain first.
-		at := w.Now.Add(min(h.Delay*4, w.Horizon/2))
-		_, err := t.exec(`UPDATE hosts SET promote_at=? WHERE id=?`, at.UnixMilli(), h.HostID)
-		return err
-	}
-	_, err := t.exec(`UPDATE hosts SET promote_at=coalesce((SELECT min(due) FROM pages WHERE host_id=hosts.id AND state=0), 0) WHERE id=?`, h.HostID)
-	return err
-}
-
-type nameKey struct {
-	table string
-	id    int64
-}
-
-// nameOf returns the name of a crawl or submitter. There are few of them, and they are never renamed.
-func (t *tx) nameOf(table string, id int64) (string, error) {
-	key := nameKey{table, id}
-	if n, ok := t.w.nameOf[key]; ok {
-		return n, nil
-	}
-	var name string
-	_, err := t.row(`SELECT name FROM `+table+` WHERE id=?`, []any{id}, &name)
-	if err == nil && name != "" { // not before it is certain that the row stays
-		t.after = append(t.after, func() { t.w.nameOf[key] = name })
-	}
-	return name, err
+	return h, err
 }

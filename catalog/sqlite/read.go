@@ -46,15 +46,46 @@ func (c *Catalog) Status(ctx context.Context) ([]catalog.Tally, error) {
 	return out, wrap(err)
 }
 
-// Backlog splits the waiting pages by what they wait for.
+// Backlog splits the waiting pages by what they wait for. It costs what hosts there are, not pages. What is true of a page in more
+// than one way is counted more than once: whoever adds up takes the reasons in the order of catalog.Backlog.
 func (c *Catalog) Backlog(ctx context.Context, now time.Time) (b catalog.Backlog, err error) {
+	ms := now.UnixMilli()
 	err = c.reads.QueryRowContext(ctx, `SELECT
-			coalesce(sum(CASE WHEN robots_state=0 OR (robots_state<>3 AND robots_until<=?1) THEN waiting END), 0),
-			coalesce(sum(CASE WHEN robots_state=3 THEN waiting END), 0),
-			coalesce(sum(CASE WHEN robots_state IN (1,2) AND robots_until>?1 AND promote_at>?2 THEN waiting END), 0),
-			coalesce(sum(CASE WHEN robots_state IN (1,2) AND robots_until>?1 AND promote_at>?1 AND promote_at<=?2 THEN waiting END), 0),
-			coalesce(sum(CASE WHEN robots_state IN (1,2) AND robots_until>?1 AND promote_at<=?1 THEN waiting END), 0)
-		FROM hosts WHERE waiting>0`, now.UnixMilli(), now.Add(time.Minute).UnixMilli()).Scan(&b.Robots, &b.Backoff, &b.Later, &b.Polite, &b.Room)
+			coalesce(sum(CASE WHEN state IN (1,4) THEN waiting END), 0),
+			coalesce(sum(CASE WHEN state=2 THEN waiting END), 0),
+			coalesce(sum(CASE WHEN state=3 OR (state=0 AND (robots_state=0 OR robots_until<=?1)) THEN waiting END), 0),
+			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND promote_at>?1 THEN waiting END), 0),
+			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND promote_at<=?1 THEN waiting END), 0)
+		FROM hosts WHERE waiting>0`, ms).Scan(&b.Backoff, &b.DNS, &b.Robots, &b.Polite, &b.Room)
+	if err != nil {
+		return b, sqlError(err)
+	}
+	err = c.reads.QueryRowContext(ctx, `SELECT
+			(SELECT coalesce(sum(waiting), 0) FROM lanes WHERE waiting>0 AND due>?1),
+			(SELECT count(*) FROM pages WHERE state=0 AND fault<>'' AND due>?1),
+			(SELECT coalesce(sum(h.waiting), 0) FROM pauses p JOIN hosts h ON h.name=p.name WHERE p.what='host')
+			+(SELECT coalesce(sum(n.waiting), 0) FROM pauses p JOIN crawls c ON c.name=p.name JOIN counts n ON n.crawl_id=c.id AND n.dim=0 AND n.ref=0 WHERE p.what='crawl')
+			+(SELECT coalesce(sum(n.waiting), 0) FROM pauses p JOIN submitters s ON s.name=p.name JOIN counts n ON n.dim=2 AND n.ref=s.id WHERE p.what='submitter')`,
+		ms).Scan(&b.Later, &b.Retry, &b.Paused)
+	if err != nil {
+		return b, sqlError(err)
+	}
+	rows, err := c.reads.QueryContext(ctx, `SELECT s.per_minute, s.tokens, s.tokens_at, coalesce(sum(n.waiting), 0) FROM submitters s JOIN counts n ON n.dim=2 AND n.ref=s.id
+		WHERE s.per_minute > 0 GROUP BY s.id`)
+	if err != nil {
+		return b, sqlError(err)
+	}
+	err = each(rows, func(r *sql.Rows) error {
+		var perMinute int
+		var tokens float64
+		var at, n int64
+		err := r.Scan(&perMinute, &tokens, &at, &n)
+		if refilled(tokens, at, ms, perMinute) < float64(perMinute)/10 { // it was handed out what it may have
+			b.Budget += n
+		}
+		return err
+	})
+	b.Later = max(b.Later-b.Retry, 0)
 	return b, wrap(err)
 }
 
@@ -64,23 +95,25 @@ func (c *Catalog) LeadsLeft(ctx context.Context) (n int64, err error) {
 	return n, wrap(err)
 }
 
-const pageColumns = `p.id, p.url, w.name, s.name, h.name, p.host_id, p.origin, p.via, p.depth, p.reach, p.priority, p.state, p.reason, p.visit, p.visits, p.due, p.first_seen,
+const pageColumns = `p.id, p.url, w.name, s.name, h.name, p.host_id, p.origin, p.via, p.depth, p.reach, p.priority, p.sitemap, p.state, p.reason, p.fault, p.visit, p.visits, p.due, p.first_seen,
 	p.fetched_at, p.status, p.final_url, p.mime, p.charset, p.size, p.digest, p.payload, p.truncated, p.title, p.description, p.lang, p.canonical, p.etag, p.last_modified,
-	coalesce(g.name, ''), p.warc_offset, p.warc_length, p.seq, coalesce(f.attempts, 0), p.key`
+	coalesce(g.name, ''), p.warc_offset, p.warc_length, p.seq, p.tries, p.took, coalesce(r.at, 0), coalesce(r.last, 0), coalesce(r.looks, 0), coalesce(r.changes, 0), p.key`
 
 const pageTables = ` FROM pages p JOIN crawls w ON w.id=p.crawl_id JOIN submitters s ON s.id=p.submitter_id JOIN hosts h ON h.id=p.host_id
-	LEFT JOIN segments g ON g.id=p.segment_id LEFT JOIN failures f ON f.page_id=p.id `
+	LEFT JOIN segments g ON g.id=p.segment_id LEFT JOIN revisits r ON r.page_id=p.id `
 
 func scanPage(r interface{ Scan(...any) error }) (p catalog.Page, key []byte, err error) {
 	var state int
-	var due, first, fetched, seq int64
-	err = r.Scan(&p.ID, &p.URL, &p.Crawl, &p.Submitter, &p.Host, &p.HostID, &p.Origin, &p.Via, &p.Depth, &p.Reach, &p.Priority, &state, &p.Reason, &p.Visit, &p.Visits, &due, &first,
+	var due, first, fetched, seq, next, last int64
+	var took string
+	err = r.Scan(&p.ID, &p.URL, &p.Crawl, &p.Submitter, &p.Host, &p.HostID, &p.Origin, &p.Via, &p.Depth, &p.Reach, &p.Priority, &p.Sitemap, &state, &p.Reason, &p.Fault, &p.Visit, &p.Visits, &due, &first,
 		&fetched, &p.Status, &p.FinalURL, &p.MIME, &p.Charset, &p.Size, &p.Digest, &p.Payload, &p.Truncated, &p.Title, &p.Description, &p.Lang, &p.Canonical, &p.ETag, &p.LastModified,
-		&p.WARC.File, &p.WARC.Offset, &p.WARC.Length, &seq, &p.Tries, &key)
+		&p.WARC.File, &p.WARC.Offset, &p.WARC.Length, &seq, &p.Tries, &took, &next, &last, &p.Revisit.Looks, &p.Revisit.Changes, &key)
 	if err != nil {
 		return p, nil, err
 	}
 	p.State, p.Reach, p.Searchable = catalog.States()[state], reachOut(p.Reach), seq > 0
+	p.Took, p.Revisit.At, p.Revisit.Last = tookOut(took), moment(next), moment(last)
 	p.Due, p.FirstSeen = time.UnixMilli(due).UTC(), time.UnixMilli(first).UTC()
 	if fetched > 0 {
 		p.FetchedAt = time.UnixMilli(fetched).UTC()
@@ -176,8 +209,7 @@ func (c *Catalog) Pages(ctx context.Context, f catalog.Filter, fn func(catalog.P
 
 // pagesFrom reads the pages after key; last is nil when there are no more.
 func (c *Catalog) pagesFrom(ctx context.Context, crawl string, key []byte, f catalog.Filter) (pages []catalog.Page, last []byte, err error) {
-	where := `WHERE p.crawl_id=(SELECT id FROM crawls WHERE name=?) AND p.key>? ORDER BY p.key LIMIT ?`
-	rows, err := c.reads.QueryContext(ctx, `SELECT `+pageColumns+pageTables+where, crawl, key, exportAtOnce)
+	rows, err := c.reads.QueryContext(ctx, `SELECT `+pageColumns+pageTables+`WHERE p.crawl_id=(SELECT id FROM crawls WHERE name=?) AND p.key>? ORDER BY p.key LIMIT ?`, crawl, key, exportAtOnce)
 	if err != nil {
 		return nil, nil, sqlError(err)
 	}

@@ -38,7 +38,7 @@ func open(t *testing.T, path string) *sqlite.Catalog {
 }
 
 func TestCatalog(t *testing.T) {
-	catalogtest.Run(t, func(t *testing.T) catalogtest.Catalog { return open(t, filepath.Join(t.TempDir(), "catalog.db")) })
+	catalogtest.Run(t, openSound)
 }
 
 // Two processes share nothing but the files.
@@ -75,7 +75,7 @@ func fill(t *testing.T, c *sqlite.Catalog) {
 	t.Helper()
 	ctx, now := t.Context(), time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	cr, err := c.Submit(ctx, "a", []string{"host x"}, now, func(json.RawMessage) (catalog.Crawl, error) {
-		return catalog.Crawl{Settings: json.RawMessage(`{}`), PerHost: 1, MaxPages: 10}, nil
+		return catalog.Crawl{Settings: json.RawMessage(`{}`), Limits: catalog.Limits{PerHost: 1}, MaxPages: 10}, nil
 	})
 	must(t, err)
 	_, err = c.Admit(ctx, catalog.Admission{Crawl: cr.ID, Submitter: "ann", Origin: "seed", Now: now, Pages: []catalog.Candidate{
@@ -95,6 +95,11 @@ func fill(t *testing.T, c *sqlite.Catalog) {
 	})
 	must(t, err)
 	must(t, c.SetMeta(ctx, "epoch", "1"))
+	must(t, c.Pause(ctx, "crawl", "a", now))
+	must(t, c.Pause(ctx, "host", "http://example.org:80", now.Add(time.Second)))
+	must(t, c.Declare(ctx, catalog.Outage{Kind: "dns_down", Since: now, Err: "no server answers"}, now))
+	must(t, c.SetQuota(ctx, catalog.Quota{Submitter: "bob", Weight: 300, Most: 10, PerMinute: 20}))
+	must(t, c.NoteHost(ctx, "http://example.org:80", "192.0.2.1", 3*time.Second))
 	if n, err := c.IndexBatch(ctx, 10); n != 1 || err != nil {
 		t.Fatalf("%d pages were indexed (%v)", n, err)
 	}
@@ -110,6 +115,8 @@ func said(t *testing.T, c *sqlite.Catalog) map[string]any {
 		must(t, err)
 		out[what] = v
 	}
+	batches, err := c.Promote(ctx, catalog.Window{Now: end, Lease: time.Minute, Horizon: time.Minute, Total: 10, NewID: func() string { return "robots" }})
+	put("promoted while it is paused", batches, err)
 	cr, err := c.Crawl(ctx, "a")
 	put("crawl", cr, err)
 	tallies, err := c.Status(ctx)
@@ -129,6 +136,12 @@ func said(t *testing.T, c *sqlite.Catalog) map[string]any {
 	put("meta", epoch, err)
 	lag, err := c.IndexLag(ctx)
 	put("lag", lag, err)
+	pauses, err := c.Pauses(ctx)
+	put("pauses", pauses, err)
+	outages, err := c.Outages(ctx)
+	put("outages", outages, err)
+	quotas, err := c.Quotas(ctx)
+	put("quotas", quotas, err)
 	found, err := c.Search(ctx, catalog.Query{Words: "walrus", Limit: 9})
 	put("found", found, err)
 	return out
@@ -139,6 +152,9 @@ func TestReopen(t *testing.T) {
 	c := open(t, path)
 	fill(t, c)
 	before := said(t, c)
+	if n := len(before["pauses"].([]catalog.Pause)); n != 2 {
+		t.Fatalf("%d things are paused, want 2", n)
+	}
 	must(t, c.Close())
 	c = open(t, path)
 	if diff := cmp.Diff(before, said(t, c)); diff != "" {

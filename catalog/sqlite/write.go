@@ -131,7 +131,7 @@ func (w *writer) group(first *op) {
 // transact runs fn between BEGIN IMMEDIATE and COMMIT; the counters are written last.
 func (w *writer) transact(fn func(*tx) error) error {
 	ctx := context.Background()
-	t := &tx{ctx: ctx, w: w, names: map[string]int64{}, counts: map[countKey]*catalog.Counts{}, hosts: map[int64][2]int64{}, reasons: map[reasonKey]int64{}}
+	t := &tx{ctx: ctx, w: w, names: map[string]int64{}, counts: map[countKey]*catalog.Counts{}, hosts: map[int64][2]int64{}, lanes: map[int64]int64{}, reasons: map[reasonKey]int64{}}
 	if err := w.begin(ctx); err != nil {
 		return fault.New(fault.CatalogDown, explain(err))
 	}
@@ -182,6 +182,7 @@ type tx struct {
 	names   map[string]int64
 	counts  map[countKey]*catalog.Counts
 	hosts   map[int64][2]int64 // waiting, queued
+	lanes   map[int64]int64    // waiting
 	reasons map[reasonKey]int64
 	after   []func() // once it is committed
 }
@@ -268,21 +269,30 @@ const (
 	none = -1
 )
 
-// move counts n pages going from one state to another; none stands for pages that were not there before.
-func (t *tx) move(crawl, host, submitter int64, from, to int, n int64) {
-	for _, k := range []countKey{{crawl, 0, 0}, {crawl, 1, host}, {crawl, 2, submitter}} {
+// place is what a page belongs to.
+type place struct{ crawl, host, submitter, lane int64 }
+
+// move counts a page going from one state to another; none stands for one that was not there before.
+func (t *tx) move(p place, from, to int) {
+	for _, k := range []countKey{{p.crawl, 0, 0}, {p.crawl, 1, p.host}, {p.crawl, 2, p.submitter}} {
 		c := t.count(k)
-		add(c, from, -n)
-		add(c, to, n)
+		add(c, from, -1)
+		add(c, to, 1)
 	}
-	h := t.hosts[host]
+	h := t.hosts[p.host]
 	if from == waiting || from == queued {
-		h[from] -= n
+		h[from]--
 	}
 	if to == waiting || to == queued {
-		h[to] += n
+		h[to]++
 	}
-	t.hosts[host] = h
+	t.hosts[p.host] = h
+	if from == waiting {
+		t.lanes[p.lane]--
+	}
+	if to == waiting {
+		t.lanes[p.lane]++
+	}
 }
 
 func (t *tx) count(k countKey) *catalog.Counts {
@@ -331,6 +341,14 @@ func (t *tx) flush() error {
 			return err
 		}
 	}
+	for id, n := range t.lanes {
+		if n == 0 {
+			continue
+		}
+		if _, err := t.exec(`UPDATE lanes SET waiting=waiting+? WHERE id=?`, n, id); err != nil {
+			return err
+		}
+	}
 	for k, n := range t.reasons {
 		if _, err := t.exec(`INSERT INTO reasons (crawl_id, reason, n) VALUES (?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n`, k.crawl, k.reason, n); err != nil {
 			return err
@@ -338,6 +356,7 @@ func (t *tx) flush() error {
 	}
 	clear(t.counts)
 	clear(t.hosts)
+	clear(t.lanes)
 	clear(t.reasons)
 	return nil
 }

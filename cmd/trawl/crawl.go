@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime/pprof"
 	"runtime/trace"
+	"sync"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type crawlOptions struct {
 	flags      *submit.Flags
 	file       string
 	workers    int
+	patience   time.Duration
 	recrawl    bool
 	json       bool
 	cpuprofile string
@@ -47,6 +49,7 @@ directory and ends when every page is done. Run again, also without a URL, it go
 	o.flags = submit.NewFlags(f, tasks.NoLimit)
 	f.StringVar(&o.file, "file", "", "file with a URL a line")
 	f.IntVar(&o.workers, "workers", 64, "stages that run at once")
+	f.DurationVar(&o.patience, "patience", 2*time.Minute, "how long to wait for a host that does not answer before its pages fail")
 	f.BoolVar(&o.recrawl, "recrawl", false, "visit stored pages again, with conditional requests")
 	f.BoolVar(&o.json, "json", false, "print the summary as JSON")
 	f.StringVar(&o.cpuprofile, "cpuprofile", "", "write a CPU profile to this file")
@@ -126,6 +129,8 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 	open := func(ctx context.Context) (int64, error) { return openPages(ctx, p) }
 	r := inline.New(p.line(events.Nowhere{}, a.log), o.workers, open, a.log)
 	work.Work = r
+	p.crawler.Policy.Patience = o.patience
+	defer watch(ctx, p.crawler)()
 	before, err := p.catalog.Status(ctx)
 	if err != nil {
 		return summary{}, err
@@ -146,6 +151,17 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 	s, serr := meter.summary(context.WithoutCancel(ctx), p.catalog)
 	s.Data, s.Interrupted = a.places(), ctx.Err() != nil
 	return s, errors.Join(err, serr, p.Close())
+}
+
+// watch looks after outages until stop is called.
+func watch(ctx context.Context, c *handlers.Crawler) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.Watch(ctx) })
+	return func() {
+		cancel()
+		wg.Wait()
+	}
 }
 
 // resumable refuses to go on with a crawl that was never begun.

@@ -24,10 +24,13 @@ func labServeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the simulated web until interrupted",
-		Long: `Serve a simulated web on addresses of this machine alone, 127.0.1.1 and up, with a DNS server of its own. Every host answers
-/_truth (which pages there are, which may be fetched and with which digest), /_log (the requests it got) and /_gaps (the least
-time between two of them).`,
-		Example: "  trawl lab serve --seed 7 --hosts 3 --pages 2000",
+		Long: `Serve a simulated web on addresses of this machine alone, 127.0.1.1 and up, with a DNS server of its own. Every host, and a
+control address that stays when hosts are down, answers /_truth (which pages there are, which may be fetched and with which
+digest), /_log (the requests), /_gaps?by=host|domain|ip (the least time between two of them), /_questions (asked of the DNS
+server) and /_trouble: GET tells how the web misbehaves, POST makes it, as in
+  {"dns":"refuse","down":["h1.lab.test"],"push":{"h2.lab.test":{"status":429,"retry_after":"60"}},"slow":{"*":"300ms"}}
+and {} makes it well again.`,
+		Example: "  trawl lab serve --seed 7 --hosts 3 --pages 2000\n  curl -d '{\"dns\":\"silent\"}' http://127.0.0.1:8799/_trouble",
 		Args:    submit.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if c.Hosts < 1 || c.Pages < c.Hosts {
@@ -43,7 +46,7 @@ time between two of them).`,
 			fmt.Fprintf(out, "serving %d pages on %d hosts, seed %d\n\n", c.Pages, c.Hosts, c.Seed)
 			fmt.Fprintf(out, "export TRAWL_DNS=%s TRAWL_ALLOW_NETS=127.0.0.0/8\n", web.DNS())
 			fmt.Fprintf(out, "trawl crawl --delay 0 %s\n\n", strings.Join(web.Seeds(), " "))
-			fmt.Fprintf(out, "what is right: %s\n", truthURL(web))
+			fmt.Fprintf(out, "what is right: %s/_truth\nmake trouble:  curl -d '{\"down\":[\"*\"]}' %s/_trouble\n", web.Control(), web.Control())
 			<-cmd.Context().Done()
 			return web.Close()
 		},
@@ -54,15 +57,15 @@ time between two of them).`,
 	f.IntVar(&c.Pages, "pages", 2000, "number of pages, on all hosts")
 	f.IntVar(&c.Port, "port", 8800, "HTTP port of every host; 0 for any free one")
 	f.IntVar(&c.DNSPort, "dns-port", 5300, "port of the DNS server; 0 for any free one")
+	f.IntVar(&c.ControlPort, "control-port", 8799, "port of the control address, on 127.0.0.1; 0 for any free one")
+	f.IntVar(&c.Domains, "domains", 0, "registrable domains that the hosts are spread over; 0 for one, lab.test")
+	f.IntVar(&c.Addresses, "addresses", 0, "addresses that the hosts share; 0 for one each, up to 250")
+	f.DurationSliceVar(&c.Rates, "change", nil, "how often pages change, on average; several take turns, as in 1m,1h,0s")
+	f.BoolVar(&c.Traps, "traps", false, "endless calendars, facets, session ids and paths")
+	f.BoolVar(&c.Feeds, "feeds", false, "feeds, and dates in the sitemaps")
 	f.BoolVar(&c.Plain, "plain", false, "plain pages only: no redirects, errors, odd charsets or codings")
 	f.BoolVar(&c.Errors, "errors", false, "some pages answer 500")
 	f.BoolVar(&c.NoLog, "no-log", false, "keep no log of the requests")
 	f.DurationVar(&c.CrawlDelay, "crawl-delay", time.Duration(0), "Crawl-delay in every robots.txt")
 	return cmd
-}
-
-// truthURL is where the web says what is right, by address: its names are known to its own resolver alone.
-func truthURL(web *lab.Web) string {
-	seed := web.Seeds()[0]
-	return "http://127.0.1.1" + seed[strings.LastIndexByte(seed, ':'):] + "_truth"
 }

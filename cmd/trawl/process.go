@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -64,12 +65,25 @@ func parseStages(names []string) ([]tasks.Kind, error) {
 func schedulerCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "scheduler",
-		Short: "Set the periodic work going: promotion, reconcile",
-		Long:  "Set the periodic work going. One is enough, more do no harm: a tick whose work is still under way adds nothing.",
+		Short: "Set the periodic work going: promotion, reconcile, schedules",
+		Long:  "Set the periodic work going, and what enqueue --every submits again and again. One is enough, more do no harm: a tick whose work is still under way adds nothing.",
 		Args:  submit.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error { return scheduler.Run(ctx, rdb, a.log) })
+			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error {
+				return a.withCatalog(ctx, func(c *sqlite.Catalog) error { return scheduler.Run(ctx, rdb, entries(c), a.log) })
+			})
 		},
+	}
+}
+
+// entries are the schedules in the catalog, as the scheduler wants them.
+func entries(c *sqlite.Catalog) func(context.Context) ([]scheduler.Entry, error) {
+	return func(ctx context.Context) (out []scheduler.Entry, err error) {
+		all, err := c.Schedules(ctx, time.Now().AddDate(100, 0, 0))
+		for _, s := range all {
+			out = append(out, scheduler.Entry{ID: strconv.FormatInt(s.ID, 10), Spec: s.Spec})
+		}
+		return out, err
 	}
 }
 
@@ -126,6 +140,7 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []
 	feed := events.NewFeed(rdb, a.log)
 	line := p.line(feed, a.log)
 	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { p.crawler.Watch(gctx); return nil })
 	g.Go(func() error { return queue.NewWorker(rdb, line, kinds, a.log).Run(gctx) })
 	if kinds == nil || slices.Contains(kinds, tasks.KindAdmit) {
 		in := events.NewIntake(rdb, a.admitNow(line, queue.NewClient(rdb)), a.log)
@@ -167,7 +182,11 @@ func publish(ctx context.Context, rdb redis.UniversalClient, c *sqlite.Catalog) 
 	if err != nil {
 		return err
 	}
-	return submit.Publish(ctx, rdb, all, leads, now)
+	quotas, err := c.Quotas(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(submit.Publish(ctx, rdb, all, leads, now), submit.PublishQuotas(ctx, rdb, quotas))
 }
 
 // publish writes the counts to Redis once a second.

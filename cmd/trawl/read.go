@@ -202,7 +202,7 @@ func toJSON(p catalog.Page) pageJSON {
 	j := pageJSON{
 		URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Host: p.Host, Depth: p.Depth, State: p.State, Reason: p.Reason, Status: p.Status, FinalURL: p.FinalURL,
 		MIME: p.MIME, Charset: p.Charset, Digest: p.Digest, Truncated: p.Truncated, Title: p.Title, Description: p.Description, Lang: p.Lang, Canonical: p.Canonical,
-		ETag: p.ETag, LastModified: p.LastModified, Visits: p.Visits, Text: p.Text, Links: p.Links,
+		ETag: p.ETag, LastModified: p.LastModified, Visits: p.Visits, Text: p.Text, Links: plainLinks(p.Links),
 	}
 	set := func(to **time.Time, t time.Time) {
 		if !t.IsZero() {
@@ -213,6 +213,8 @@ func toJSON(p catalog.Page) pageJSON {
 	set(&j.FetchedAt, p.FetchedAt)
 	if p.State == catalog.Waiting {
 		set(&j.NextDue, p.Due)
+	} else {
+		set(&j.NextDue, p.Revisit.At)
 	}
 	if p.Digest != "" {
 		j.Size = &p.Size
@@ -305,4 +307,12 @@ func (a *app) eachRecord(ctx context.Context, c *sqlite.Catalog, f catalog.Filte
 		return nil
 	})
 	return errors.Join(err, store.Close())
+}
+
+// plainLinks are links without what a sitemap says of them.
+func plainLinks(lines []string) []string {
+	for i, l := range lines {
+		lines[i], _, _ = strings.Cut(l, "\t")
+	}
+	return lines
 }

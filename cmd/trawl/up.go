@@ -76,7 +76,7 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 		}
 		g, gctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return a.runWorker(gctx, rdb, nil) })
-		g.Go(func() error { return scheduler.Run(gctx, rdb, a.log) })
+		g.Go(func() error { return scheduler.Run(gctx, rdb, entries(c), a.log) })
 		g.Go(func() error { return a.serveWeb(gctx, rdb, ln) })
 		base := "http://" + ln.Addr().String()
 		fmt.Fprintf(out, "trawl is up: dashboard %s/  queues %s/asynqmon/  search %s/search\n", base, base, base)

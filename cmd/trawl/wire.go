@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/lmittmann/tint"
 	"github.com/mattn/go-isatty"
@@ -66,8 +67,11 @@ type parts struct {
 	closers []io.Closer
 }
 
-// window is how many pages are handed out in all.
-const window = 4000
+// window is how many pages are handed out in all, at most.
+const window = 16_000
+
+// patience is how long a host may be in trouble before its pages fail, where nobody waits for the end of the crawl.
+const patience = 24 * time.Hour
 
 // maxBody is the largest body that is kept whole.
 const maxBody = 64 << 20
@@ -80,7 +84,7 @@ func (a *app) open(ctx context.Context, gate handlers.Gate, work handlers.Work) 
 	}
 	p.crawler = &handlers.Crawler{
 		Catalog: p.catalog, Gate: gate, DNS: p.dns, Web: p.web, Archive: p.archive, Work: work, Log: a.log,
-		Policy: handlers.Policy{Agent: agent, HasContact: a.cfg.Contact != "", AllowNets: a.cfg.Prefixes(), MaxBody: maxBody, Window: window},
+		Policy: handlers.Policy{Agent: agent, HasContact: a.cfg.Contact != "", AllowNets: a.cfg.Prefixes(), MaxBody: maxBody, Window: window, Patience: patience},
 	}
 	return p, nil
 }

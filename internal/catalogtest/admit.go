@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -18,11 +17,12 @@ func submit(w *world) {
 			return c, nil
 		}
 	}
-	first := catalog.Crawl{Settings: json.RawMessage(`{"a": 1}`), Delay: 1500 * time.Millisecond, PerHost: 3, MaxPages: 7, Name: "ignored", ID: 99}
+	limits := catalog.Limits{Delay: 1500 * time.Millisecond, PerHost: 3, PerDomain: 4, PerIP: 5, Adapt: true}
+	first := catalog.Crawl{Settings: json.RawMessage(`{"a": 1}`), Limits: limits, MaxPages: 7, Name: "ignored", ID: 99}
 	got, err := w.Submit(w.Context(), "größe '\"; --", []string{"host b", "host a", "host a"}, w.now, merge(first))
 	w.must(err)
 	want := catalog.Crawl{
-		ID: got.ID, Name: "größe '\"; --", Settings: first.Settings, Delay: first.Delay, PerHost: 3, MaxPages: 7, Roots: []string{"host a", "host b"}, Created: w.now,
+		ID: got.ID, Name: "größe '\"; --", Settings: first.Settings, Limits: limits, MaxPages: 7, Roots: []string{"host a", "host b"}, Created: w.now,
 	}
 	check := func(got catalog.Crawl) {
 		w.Helper()
@@ -35,7 +35,7 @@ func submit(w *world) {
 	check(again)
 
 	// The last submission wins, adds its roots, and does not move the beginning.
-	want.Settings, want.Delay, want.PerHost, want.MaxPages, want.Roots = json.RawMessage(`{"b":2}`), 0, 1, 8, []string{"host a", "host b", "host c"}
+	want.Settings, want.Limits, want.MaxPages, want.Roots = json.RawMessage(`{"b":2}`), catalog.Limits{PerHost: 1}, 8, []string{"host a", "host b", "host c"}
 	got, err = w.Submit(w.Context(), want.Name, []string{"host c", "host a"}, w.now.Add(time.Hour), merge(want))
 	w.must(err)
 	check(got)
@@ -51,7 +51,7 @@ func submitRefused(w *world) {
 	before := w.crawl("a")
 	bad := errors.New("bad settings")
 	for _, name := range []string{"a", "new"} {
-		_, err := w.Submit(w.Context(), name, []string{"*"}, w.now, func(json.RawMessage) (catalog.Crawl, error) { return catalog.Crawl{PerHost: 9}, bad })
+		_, err := w.Submit(w.Context(), name, []string{"*"}, w.now, func(json.RawMessage) (catalog.Crawl, error) { return catalog.Crawl{MaxPages: 9}, bad })
 		w.is(err, bad)
 	}
 	after, err := w.Crawl(w.Context(), "a")
@@ -84,9 +84,6 @@ func nothingThere(w *world) {
 	if got := w.promote(); len(got) != 0 {
 		w.Errorf("promoted %v", got)
 	}
-	if got := w.promote(func(win *catalog.Window) { win.Hosts = []int64{} }); len(got) != 0 {
-		w.Errorf("promoted %v", got)
-	}
 	if n, err := w.IndexBatch(ctx, 10); n != 0 || err != nil {
 		w.Errorf("indexed %d (%v)", n, err)
 	}
@@ -110,10 +107,6 @@ func admit(w *world) {
 	got := w.urls(cr, "http://a.example/1", "http://b.example/1", "http://a.example/2", "http://a.example/1")
 	w.same("new", got.New, []string{"http://a.example/1", "http://b.example/1", "http://a.example/2"})
 	a, b := w.host("http://a.example/"), w.host("http://b.example/")
-	slices.Sort(got.Hosts)
-	want := []int64{a.ID, b.ID}
-	slices.Sort(want)
-	w.same("hosts", got.Hosts, want)
 	if a.Name != "http://a.example:80" || a.Waiting != 2 || b.Waiting != 1 {
 		w.Errorf("hosts %+v and %+v", a, b)
 	}
@@ -255,7 +248,7 @@ func limited(w *world) {
 	w.same("full of stored pages", w.urls(cr, "http://a.example/6").Over, 1)
 	w.crawl("a", func(c *catalog.Crawl) { c.MaxPages = 4 })
 	got = w.urls(cr, "http://a.example/6", "http://a.example/7")
-	w.same("raised", got, catalog.Admitted{New: []string{"http://a.example/6"}, Hosts: got.Hosts, Over: 1})
+	w.same("raised", got, catalog.Admitted{New: []string{"http://a.example/6"}, Over: 1})
 	w.crawl("a", func(c *catalog.Crawl) { c.MaxPages = 1 })
 	w.same("lowered", w.urls(cr, "http://a.example/8", "http://a.example/1"), catalog.Admitted{Over: 1})
 	w.exact()

@@ -32,7 +32,36 @@ type Catalog interface {
 	Pages(ctx context.Context, f catalog.Filter, fn func(catalog.Page) error) error
 	// Failure returns the last error of a page that failed.
 	Failure(ctx context.Context, page int64) (stage, text string, err error)
+	// Attempts returns the tries of a page that met an error, the oldest first.
+	Attempts(ctx context.Context, page int64) ([]catalog.Attempt, error)
+	Control
 	Close() error
+}
+
+// Control is what an operator does.
+type Control interface {
+	// Pause returns catalog.ErrNotFound when there is no such crawl, host or submitter.
+	Pause(ctx context.Context, what, name string, now time.Time) error
+	// Resume returns catalog.ErrNotFound when that is not paused.
+	Resume(ctx context.Context, what, name string, now time.Time) error
+	// Retry makes failed pages wait again and returns how many those were.
+	Retry(ctx context.Context, ch catalog.Choice, now time.Time) (int64, error)
+	// Cancel ends pages that are open and returns how many those were.
+	Cancel(ctx context.Context, ch catalog.Choice, reason string, now time.Time) (int64, error)
+	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
+	SetQuota(ctx context.Context, q catalog.Quota) error
+	Quotas(ctx context.Context) ([]catalog.Quota, error)
+	// Hosts lists hosts in a state, "" for all that have pages waiting, those with the most first.
+	Hosts(ctx context.Context, state catalog.HostState, limit int) ([]catalog.Host, error)
+	// Queue tells what is to be visited before a page that waits.
+	Queue(ctx context.Context, page int64, now time.Time) (catalog.Queue, error)
+	// RemoveSchedule returns catalog.ErrNotFound when there is no such schedule.
+	RemoveSchedule(ctx context.Context, id int64) error
+}
+
+// Sound is a catalog that can look at what it is made of, where the front does not show it. It is asked after every step.
+type Sound interface {
+	Sound(ctx context.Context, now time.Time) error
 }
 
 // Run runs the suite. Open returns an empty catalog, which the suite closes.
@@ -41,11 +70,21 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"submit": submit, "submit leaves a crawl as it is when refused": submitRefused, "nothing there": nothingThere,
 		"admit": admit, "admit keeps the nearest": nearest, "admit leads again": leadsAgain, "admit up to a limit": limited, "admit clears a lead": leadCleared,
 		"promote reads robots first": robotsFirst, "promote in order": order, "promote within a host's time": horizon, "promote within the window": window,
+		"promote by priority across hosts": priorities, "promote by due and ID": byAge, "fair turns": fairTurns, "weighted turns": weightedTurns,
+		"turns are not saved up": noSavings, "turns go on beside a quota": turnsBesideQuota, "two submitters at one host": oneHost, "urgent pages": urgent, "raise a waiting page": raised,
+		"limits of a domain and an address": groups, "many lanes": manyLanes, "a shorter delay": shorterDelay,
+		"hold a host": held, "hold a host once for a trouble": heldOnce, "push-backs": pushBacks, "give a host up": givenUp, "a single probe": singleProbe,
+		"hold during robots.txt": heldRobots, "lists of hosts": hostLists, "postpone": postpone, "outages": outages,
+		"pause and resume": pauseResume, "pause the unknown": pauseUnknown, "retry": retry, "retry by choice": retryChoice, "cancel": cancel, "cancel by choice": cancelChoice,
+		"many at once by choice": controlLarge, "failures": failures, "max waiting": maxWaiting, "pages a minute": perMinute, "quotas": quotas, "what is ahead": ahead,
 		"promote what is due": due, "promote at the slowest delay": slowest, "promote tells what is known": known, "robots": robotsStates,
 		"store": store, "store unchanged": unchanged, "end and fail": endAndFail, "fenced": fenced, "twice": twice, "leads": leads,
 		"leases": leases, "recrawl": recrawl, "recrawl and go further": recrawlFurther, "recrawl a large crawl": recrawlLarge, "counts": counts, "backlog": backlog,
 		"index": indexing, "search": searching, "snippets": snippets, "search with hostile queries": hostile, "search with a filter": searchFilter,
 		"export": export, "meta": meta,
+		"schedules": schedules, "plans": plans, "no plan": noPlan, "revisits": revisits, "revisits of open pages": revisitsOpen, "revisits at once": revisitsAtOnce,
+		"budget of revisits": revisitBudget, "price of a revisit": prices, "sitemaps": sitemaps, "admit what has changed": modifiedAgain, "admit again": admitAgain,
+		"what is ahead in turns": aheadInTurns, "what is ahead of a late page": aheadOfLate, "slowest host": slowestHost, "owned": owned, "attempts": attempts,
 	} {
 		t.Run(name, func(t *testing.T) { test(newWorld(t, open(t))) })
 	}
@@ -90,7 +129,7 @@ func (w *world) pass(d time.Duration) { w.now = w.now.Add(d) }
 func (w *world) crawl(name string, change ...func(*catalog.Crawl)) catalog.Crawl {
 	w.Helper()
 	cr, err := w.Submit(w.Context(), name, nil, w.now, func(json.RawMessage) (catalog.Crawl, error) {
-		cr := catalog.Crawl{Settings: json.RawMessage(`{}`), PerHost: 1, MaxPages: 1000}
+		cr := catalog.Crawl{Settings: json.RawMessage(`{}`), Limits: catalog.Limits{PerHost: 1}, MaxPages: 1000}
 		for _, f := range change {
 			f(&cr)
 		}
@@ -314,10 +353,18 @@ func (w *world) exact() {
 	}
 }
 
+// Exact counts all pages and compares, and looks into the catalog where it can.
+func Exact(t *testing.T, c Catalog, now time.Time) {
+	t.Helper()
+	w := &world{T: t, Catalog: c, now: now}
+	w.exact()
+}
+
 // recount tells where counters and pages disagree; it shows each page to look.
 func recount(ctx context.Context, c Catalog, now time.Time, look func(catalog.Page) error) error {
 	byCrawl, byHost, reasons := map[string]catalog.Counts{}, map[string]catalog.Counts{}, map[string]map[string]int64{}
 	var waiting int64
+	bySubmitter := map[string]int64{}
 	err := c.Pages(ctx, catalog.Filter{}, func(p catalog.Page) error {
 		n, h := byCrawl[p.Crawl], byHost[p.Host]
 		one(&n, p.State)
@@ -325,6 +372,7 @@ func recount(ctx context.Context, c Catalog, now time.Time, look func(catalog.Pa
 		byCrawl[p.Crawl], byHost[p.Host] = n, h
 		if p.State == catalog.Waiting {
 			waiting++
+			bySubmitter[p.Submitter]++
 		}
 		if p.Reason != "" {
 			if reasons[p.Crawl] == nil {
@@ -365,12 +413,34 @@ func recount(ctx context.Context, c Catalog, now time.Time, look func(catalog.Pa
 			errs = append(errs, fmt.Errorf("counts of host %s (-pages +host):\n%s", name, diff))
 		}
 	}
+	quotas, err := c.Quotas(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range quotas {
+		if q.Waiting != bySubmitter[q.Submitter] {
+			errs = append(errs, fmt.Errorf("submitter %s has %d pages waiting, of which the quotas say %d", q.Submitter, bySubmitter[q.Submitter], q.Waiting))
+		}
+		delete(bySubmitter, q.Submitter)
+	}
+	for name := range bySubmitter {
+		errs = append(errs, fmt.Errorf("submitter %s has pages and no quota", name))
+	}
 	b, err := c.Backlog(ctx, now)
 	if err != nil {
 		return err
 	}
-	if sum := b.Robots + b.Backoff + b.Polite + b.Room + b.Later; sum != waiting {
+	// Each host is in one of these; what else a page waits for comes on top.
+	if sum := b.Robots + b.Backoff + b.DNS + b.Polite + b.Room; sum != waiting {
 		errs = append(errs, fmt.Errorf("backlog %+v is %d pages in all, and %d wait", b, sum, waiting))
+	}
+	for _, n := range []int64{b.Later, b.Retry, b.Budget} {
+		if n < 0 || n > waiting {
+			errs = append(errs, fmt.Errorf("backlog %+v, and %d wait", b, waiting))
+		}
+	}
+	if t, ok := c.(Sound); ok {
+		errs = append(errs, t.Sound(ctx, now))
 	}
 	return errors.Join(errs...)
 }

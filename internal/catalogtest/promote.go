@@ -1,11 +1,7 @@
 package catalogtest
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"sync"
-	"testing"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -26,7 +22,7 @@ func robotsFirst(w *world) {
 	if got[0].RobotsVisit == got[1].RobotsVisit {
 		w.Error("two hosts have one visit")
 	}
-	if again := w.promote(func(win *catalog.Window) { win.Hosts = []int64{got[0].HostID} }); len(again) != 0 {
+	if again := w.promote(); len(again) != 0 {
 		w.Errorf("promoted %v while robots.txt is being read", again)
 	}
 	w.must(w.SetRobots(w.Context(), got[0].HostID, got[0].RobotsVisit, catalog.Robots{State: catalog.RobotsAllow, At: w.now, Until: w.now.Add(time.Hour)}))
@@ -40,7 +36,7 @@ func robotsFirst(w *world) {
 	// When what is known is too old, it is read again before any page.
 	w.pass(time.Hour)
 	w.urls(cr, got[0].Host[:len(got[0].Host)-len(":80")]+"/late")
-	again := w.promote(func(win *catalog.Window) { win.Hosts = []int64{got[0].HostID} })
+	again := w.promote()
 	if len(again) != 1 || again[0].RobotsVisit == "" || len(again[0].Pages) > 0 {
 		w.Errorf("promoted %+v, want robots.txt again", again)
 	}
@@ -58,7 +54,7 @@ func order(w *world) {
 	all := []string{u("high, late"), u("raised"), u("normal 1"), u("normal 2"), u("normal, late"), u("low")}
 	for len(all) > 0 {
 		n := min(4, len(all))
-		got := w.handOut(func(win *catalog.Window) { win.Total = 4; win.Hosts = []int64{w.host(u("")).ID} })
+		got := w.handOut(func(win *catalog.Window) { win.Total = 4 })
 		// Half of the window is the most that one host without a delay is given.
 		if len(got) == 0 || len(got) > n {
 			w.Fatalf("%d pages were handed out, want 1 to %d", len(got), n)
@@ -77,8 +73,7 @@ func horizon(w *world) {
 	for i := range 20 {
 		w.urls(cr, fmt.Sprintf("http://a.example/%d", i), fmt.Sprintf("http://b.example/%d", i))
 	}
-	hosts := w.open()
-	minute := func(win *catalog.Window) { win.Horizon = time.Minute }
+	w.open()
 	at := map[string][]catalog.Promoted{}
 	for _, b := range w.promote(minute) {
 		if len(b.Pages) != 6 || b.Delay != 10*time.Second {
@@ -86,8 +81,7 @@ func horizon(w *world) {
 		}
 		at[b.Host] = b.Pages
 	}
-	only := func(win *catalog.Window) { minute(win); win.Hosts = hosts }
-	if got := w.handOut(only); len(got) != 0 {
+	if got := w.handOut(minute); len(got) != 0 {
 		w.Errorf("%d further pages for hosts that have their minute", len(got))
 	}
 	for _, p := range at["http://a.example:80"][:4] {
@@ -129,7 +123,6 @@ func window(w *world) {
 		}
 	}
 	w.open()
-	total := func(n int) func(*catalog.Window) { return func(win *catalog.Window) { win.Total = n } }
 	first := w.handOut(total(12))
 	if len(first) != 12 {
 		w.Errorf("%d pages in a window of 12", len(first))
@@ -173,11 +166,8 @@ func due(w *world) {
 	if n, err := w.Recrawl(w.Context(), cr.ID, hour); n != 1 || err != nil {
 		w.Fatalf("%d pages are to be visited again (%v)", n, err)
 	}
-	host := w.host("http://a.example/").ID
-	for _, hosts := range [][]int64{nil, {host}} {
-		if got := w.promote(func(win *catalog.Window) { win.Hosts = hosts }); len(got) != 0 {
-			w.Errorf("promoted %v an hour too early", got)
-		}
+	if got := w.promote(); len(got) != 0 {
+		w.Errorf("promoted %v an hour too early", got)
 	}
 	w.same("due", w.page("a", "http://a.example/1").Due, hour)
 	// A page that is due is not held up by one that is not.
@@ -278,214 +268,34 @@ func known(w *world) {
 func robotsStates(w *world) {
 	ctx := w.Context()
 	w.urls(w.crawl("a"), "http://a.example/1", "http://a.example/2")
-	visit := func() (int64, string) {
-		w.Helper()
-		got := w.promote()
-		if len(got) != 1 || got[0].RobotsVisit == "" {
-			w.Fatalf("promoted %+v, want robots.txt to be read", got)
-		}
-		return got[0].HostID, got[0].RobotsVisit
-	}
 	robots := func() catalog.Robots {
 		r := w.host("http://a.example/").Robots
 		r.At, r.Until = r.At.UTC(), r.Until.UTC()
 		return r
 	}
-	if r := robots(); r.State != catalog.RobotsUnknown || r.Fails != 0 {
+	if r := robots(); r.State != catalog.RobotsUnknown {
 		w.Errorf("robots of a new host: %+v", r)
 	}
-	// It cannot be had: nothing is crawled until it is to be asked for again.
-	for fails := 1; fails <= catalog.RobotsPatience; fails++ {
-		host, v := visit()
-		r := catalog.Robots{State: catalog.RobotsUnavailable, At: w.now, Until: w.now.Add(time.Hour), Fails: 77}
-		w.must(w.SetRobots(ctx, host, v, r))
-		w.is(w.SetRobots(ctx, host, v, r), catalog.ErrFenced)
-		r.Fails = fails
-		w.same("robots", robots(), r)
-		got := w.promote()
-		if fails < catalog.RobotsPatience {
-			if len(got) != 0 {
-				w.Fatalf("promoted %+v while robots.txt cannot be had", got)
-			}
-			w.pass(59 * time.Minute)
-			if got := w.promote(func(win *catalog.Window) { win.Hosts = []int64{host} }); len(got) != 0 {
-				w.Fatalf("promoted %+v before robots.txt is to be asked for again", got)
-			}
-			w.pass(time.Minute)
-			continue
-		}
-		// Now the pages go out, to fail.
-		if len(got) != 1 || !got[0].RobotsBad || len(got[0].Pages) != 2 {
-			w.Fatalf("promoted %+v, want both pages, and that robots.txt is bad", got)
-		}
-		for _, p := range got[0].Pages {
-			w.fail(p, "robots_unavailable")
-		}
-	}
-	w.exact()
-	// It is there again.
-	w.pass(time.Hour)
-	w.urls(w.crawl("a"), "http://a.example/3")
-	host, v := visit()
+	host, v := w.robotsVisit()
 	w.is(w.SetRobots(ctx, host, "someone else's", catalog.Robots{State: catalog.RobotsAllow}), catalog.ErrFenced)
 	w.is(w.SetRobots(ctx, host, "", catalog.Robots{State: catalog.RobotsAllow}), catalog.ErrFenced)
 	read := catalog.Robots{State: catalog.RobotsRead, Body: []byte("User-agent: *\r\nDisallow: /\x00\xff"), CrawlDelay: 1234 * time.Millisecond, At: w.now, Until: w.now.Add(time.Hour)}
 	w.must(w.SetRobots(ctx, host, v, read))
+	w.is(w.SetRobots(ctx, host, v, read), catalog.ErrFenced)
 	w.same("robots", robots(), read)
 	got := w.promote()
-	if len(got) != 1 || got[0].RobotsBad || len(got[0].Pages) != 1 || !got[0].RobotsAt.Equal(w.now) || got[0].Delay != read.CrawlDelay {
+	if len(got) != 1 || len(got[0].Pages) != 2 || !got[0].RobotsAt.Equal(w.now) || got[0].Delay != read.CrawlDelay || got[0].Floor != read.CrawlDelay {
 		w.Errorf("promoted %+v", got)
 	}
 	w.exact()
 }
 
-// Concurrent checks that eight promoters, writers and readers at once, half of them on a and half on b, hand out each page once
-// and lose no count. a and b are one empty catalog: the same twice, or opened by two processes.
-func Concurrent(t *testing.T, a, b Catalog) {
-	const hosts, each = 12, 10
-	w := &world{T: t, Catalog: a, now: time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)}
-	cats := []Catalog{a, b}
-	cr := w.crawl("a")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	defer cancel(nil)
-	together := func(n int, fn func(i int, c Catalog) error) {
-		t.Helper()
-		var wg sync.WaitGroup
-		for i := range n {
-			wg.Go(func() {
-				if err := fn(i, cats[i%2]); err != nil {
-					cancel(fmt.Errorf("worker %d: %w", i, err))
-				}
-			})
-		}
-		wg.Wait()
-		if err := context.Cause(ctx); err != nil {
-			t.Fatal(err)
-		}
+// robotsVisit promotes the visit that reads robots.txt of the only host there is.
+func (w *world) robotsVisit() (host int64, visit string) {
+	w.Helper()
+	got := w.promote()
+	if len(got) != 1 || got[0].RobotsVisit == "" {
+		w.Fatalf("promoted %+v, want robots.txt to be read", got)
 	}
-	// Everybody finds the same pages at once; each is new to one of them.
-	var mu sync.Mutex
-	fresh := map[string]int{}
-	together(8, func(i int, c Catalog) error {
-		for h := range hosts {
-			var pages []catalog.Candidate
-			for p := range each {
-				pages = append(pages, page(fmt.Sprintf("http://h%d.example/%d", (h+i)%hosts, p), at(i, 8-i)))
-			}
-			got, err := c.Admit(ctx, catalog.Admission{Crawl: cr.ID, Submitter: fmt.Sprint("s", i), Origin: "link", Now: w.now, Pages: pages})
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			for _, u := range got.New {
-				fresh[u]++
-			}
-			mu.Unlock()
-		}
-		return nil
-	})
-	for u, n := range fresh {
-		if n != 1 {
-			t.Errorf("%s was new %d times", u, n)
-		}
-	}
-	if len(fresh) != hosts*each {
-		t.Errorf("%d pages were new, want %d", len(fresh), hosts*each)
-	}
-	for _, p := range w.all(catalog.Filter{}) {
-		if p.Depth != 0 || p.Reach != 8 {
-			t.Errorf("%s has depth %d and reach %d, want the best of all finds, 0 and 8", p.URL, p.Depth, p.Reach)
-		}
-	}
-	w.exact()
-
-	visits, robots := map[string]string{}, map[int64]int{}
-	together(8, func(i int, c Catalog) error {
-		win := w.window()
-		n := 0
-		win.NewID = func() string { n++; return fmt.Sprintf("robots-%d-%d", i, n) }
-		win.Total = 7 * hosts
-		for idle := 0; idle < 3; idle++ {
-			got, err := c.Promote(ctx, win)
-			if err != nil {
-				return err
-			}
-			for _, b := range got {
-				idle = 0
-				mu.Lock()
-				if b.RobotsVisit != "" {
-					robots[b.HostID]++
-				}
-				for _, p := range b.Pages {
-					if by, ok := visits[p.URL]; ok {
-						cancel(fmt.Errorf("%s was handed out to %s and %s", p.URL, by, p.Visit))
-					}
-					visits[p.URL] = p.Visit
-				}
-				mu.Unlock()
-				if b.RobotsVisit != "" {
-					if err := c.SetRobots(ctx, b.HostID, b.RobotsVisit, catalog.Robots{State: catalog.RobotsAllow, At: w.now, Until: w.now.Add(time.Hour)}); err != nil {
-						return err
-					}
-				}
-				for j, p := range b.Pages {
-					if err := finish(ctx, c, j, p, w.found(p)); err != nil {
-						return err
-					}
-				}
-			}
-			mu.Lock()
-			if len(visits) < hosts*each {
-				idle = 0 // others are at it
-			}
-			mu.Unlock()
-		}
-		return nil
-	})
-	seen := map[string]bool{}
-	for _, v := range visits {
-		seen[v] = true
-	}
-	if len(visits) != hosts*each || len(seen) != len(visits) || len(robots) != hosts {
-		t.Errorf("%d pages of %d were handed out, to %d visits; robots.txt of %d hosts of %d was read", len(visits), hosts*each, len(seen), len(robots), hosts)
-	}
-	for h, n := range robots {
-		if n != 1 {
-			t.Errorf("robots.txt of host %d was read %d times", h, n)
-		}
-	}
-	w.exact()
-	together(4, func(_ int, c Catalog) error {
-		for {
-			if n, err := c.IndexBatch(ctx, 7); n == 0 || err != nil {
-				return err
-			}
-		}
-	})
-	stored := len(w.all(catalog.Filter{State: catalog.Stored}))
-	for _, c := range cats {
-		found, err := c.Search(ctx, catalog.Query{Words: "text", Limit: 1})
-		if err != nil || int(found.Total) != stored {
-			t.Errorf("%d pages are found (%v), want the %d that are stored", found.Total, err, stored)
-		}
-	}
-}
-
-// finish closes the j-th page of a batch in one of the ways there are, twice, as a stage may run twice.
-func finish(ctx context.Context, c Catalog, j int, p catalog.Promoted, s catalog.Storing) error {
-	for range 2 {
-		var err error
-		switch j % 4 {
-		case 0:
-			_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Ended, Reason: "not_found", Now: s.FetchedAt})
-		case 1:
-			_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Failed, Reason: "reset", Now: s.FetchedAt, Err: "x"})
-		default:
-			_, err = c.Store(ctx, s)
-		}
-		if err != nil {
-			return errors.Join(fmt.Errorf("finish %s", p.URL), err)
-		}
-	}
-	return nil
+	return got[0].HostID, got[0].RobotsVisit
 }

@@ -30,15 +30,18 @@ var rules = map[string][]string{
 	"extract":  {"fault", "weburl"},
 	"fetch":    {"fault", "weburl"},
 	"frontier": {"fault", "weburl"},
+	"revisit":  {},
 	"robots":   {"fault", "weburl"},
+	"simhash":  {},
+	"sitemap":  {"fault", "weburl"},
 	"lab":      {"fault", "weburl"},
 	"catalog":  {"fault"},
 
-	"catalog/sqlite":   {"catalog", "fault"},
-	"catalog/postgres": {"catalog", "fault"},
+	"catalog/sqlite":   {"catalog", "fault", "weburl"},
+	"catalog/postgres": {"catalog", "fault", "weburl"},
 
 	// The stages, which know no queue, no runner and nothing that watches them.
-	"handlers": {"archive", "catalog", "dnscache", "extract", "fault", "fetch", "frontier", "pipeline", "robots", "tasks", "weburl"},
+	"handlers": {"archive", "catalog", "dnscache", "extract", "fault", "fetch", "frontier", "pipeline", "revisit", "robots", "sitemap", "tasks", "weburl"},
 
 	// What runs them, and what watches them.
 	"events":    {"fault", "tasks", "weburl"},

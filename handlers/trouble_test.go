@@ -1,0 +1,220 @@
+package handlers_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
+	"example.org/trawl/fetch"
+)
+
+// Ten minutes without a resolver: no page fails, none loses a try, the resolver is hardly asked, and all goes on by itself.
+func TestTenMinutesWithoutDNS(t *testing.T) {
+	inAge(t, func(a *age) {
+		a.dns.ttl = 20 * time.Second
+		a.start(polite(append(urls("a.test", 120), urls("b.test", 120)...)...))
+		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
+		a.dns.cut(true)
+		a.until(time.Minute, "outage", func() bool { return len(a.outages()) == 1 })
+		time.Sleep(time.Minute) // what was handed out comes back when it is its turn
+		before, asked := a.counts(), a.dns.questions()
+		time.Sleep(10 * time.Minute)
+		if now := a.counts(); now != before || now.Queued > 0 {
+			t.Errorf("during the outage the counts went from %+v to %+v", before, now)
+		}
+		if n := a.dns.questions() - asked; n > 601 {
+			t.Errorf("the resolver was asked %d times in 600 s", n)
+		}
+		a.dns.cut(false)
+		a.until(4*time.Minute, "end", a.over)
+		a.allStored(240)
+	})
+}
+
+func TestTenMinutesWithoutUplink(t *testing.T) {
+	inAge(t, func(a *age) {
+		a.start(polite(append(urls("a.test", 120), urls("b.test", 120)...)...))
+		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
+		a.web.cut(true)
+		a.until(time.Minute, "outage", func() bool { return len(a.outages()) == 1 })
+		time.Sleep(10 * time.Minute)
+		if now := a.counts(); now.Queued > 0 || now.Failed > 0 {
+			t.Errorf("during the outage: %+v", now)
+		}
+		a.web.cut(false)
+		a.until(4*time.Minute, "end", a.over)
+		a.allStored(240)
+	})
+}
+
+func (a *age) outages() []catalog.Outage {
+	all, err := a.catalog.Outages(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return all
+}
+
+// allStored checks that all pages are stored, and that none has met an error of its own.
+func (a *age) allStored(n int64) {
+	a.t.Helper()
+	if c := a.counts(); c.Stored != n || c.Failed != 0 || c.Ended != 0 {
+		a.t.Errorf("%+v, want %d stored", c, n)
+	}
+	err := a.catalog.Pages(a.t.Context(), catalog.Filter{}, func(p catalog.Page) error {
+		if p.Visits != 1 || p.Tries != 0 {
+			a.t.Errorf("%s: %d visits, %d tries", p.URL, p.Visits, p.Tries)
+		}
+		return nil
+	})
+	if err != nil {
+		a.t.Error(err)
+	}
+}
+
+// Retry-After, in both of its forms, is the host's: none of its pages is asked for before, and the others are not held up.
+func TestRetryAfterHoldsTheHost(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		for name, value := range map[string]func() string{
+			"seconds": func() string { return "300" },
+			"date":    func() string { return time.Now().Add(5 * time.Minute).UTC().Format(http.TimeFormat) },
+		} {
+			t.Run(http.StatusText(status)+" "+name, func(t *testing.T) {
+				inAge(t, func(a *age) {
+					n := 0
+					a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+						if n++; n == 10 {
+							return status, http.Header{"Retry-After": {value()}}, 50 * time.Millisecond, nil
+						}
+						return http.StatusOK, nil, 50 * time.Millisecond, nil
+					})
+					a.start(polite(append(urls("a.test", 60), urls("b.test", 60)...)...))
+					a.until(time.Hour, "end", a.over)
+					a.allStored(120)
+					at := a.web.requests("a.test")
+					if gap := at[10].Sub(at[9]); gap < 299*time.Second || gap > 340*time.Second {
+						t.Errorf("the next request came %s after, want 300 s and up to a tenth", gap)
+					}
+					if b := a.web.requests("b.test"); b[59].Sub(b[0]) > 70*time.Second {
+						t.Errorf("the other host took %s", b[59].Sub(b[0]))
+					}
+				})
+			})
+		}
+	}
+}
+
+// A bare 429 holds the host for a minute, then two, four and so on, each with a single request; after half an hour without one it
+// is forgiven.
+func TestBare429Doubles(t *testing.T) {
+	inAge(t, func(a *age) {
+		angry := true
+		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+			if angry {
+				return http.StatusTooManyRequests, nil, 50 * time.Millisecond, nil
+			}
+			return http.StatusOK, nil, 50 * time.Millisecond, nil
+		})
+		a.start(polite(urls("a.test", 2500)...))
+		a.until(20*time.Minute, "four times", func() bool { return len(a.web.requests("a.test")) == 4 })
+		at := a.web.requests("a.test")
+		for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
+			if gap := at[i+1].Sub(at[i]); gap < want || gap > want+want/10+2*time.Second {
+				t.Errorf("request %d came %s after the one before, want %s and up to a tenth", i+2, gap, want)
+			}
+		}
+		if h := a.host("a.test"); h.Trouble.State != catalog.HostBackoff || h.Trouble.Fault != string(fault.PushedBack) {
+			t.Errorf("%+v", h.Trouble)
+		}
+		angry = false
+		a.until(20*time.Minute, "release", func() bool { return a.host("a.test").Trouble.State == catalog.HostOK })
+		time.Sleep(31 * time.Minute)
+		angry = true
+		a.until(time.Minute, "hold", func() bool { return a.host("a.test").Trouble.State == catalog.HostBackoff })
+		x := a.host("a.test").Trouble
+		if wait := x.Until.Sub(x.Since); wait < time.Minute || wait > 66*time.Second {
+			t.Errorf("after half a quiet hour it is held for %s, want a minute again", wait)
+		}
+		if c := a.counts(); c.Failed != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A dead host costs a few probes an hour, one request each; its pages keep their tries, and are all stored when it is back.
+func TestDeadHostCostsAFewProbes(t *testing.T) {
+	inAge(t, func(a *age) {
+		dead := false
+		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+			if dead {
+				return 0, nil, time.Second, fault.New(fault.Refused, http.ErrServerClosed)
+			}
+			return http.StatusOK, nil, 50 * time.Millisecond, nil
+		})
+		a.start(polite(urls("a.test", 200)...))
+		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 20 })
+		dead = true
+		time.Sleep(time.Hour)
+		before := a.web.touches("a.test")
+		time.Sleep(3 * time.Hour)
+		if n := a.web.touches("a.test") - before; n < 3 || n > 15 {
+			t.Errorf("%d requests in three hours, want a few an hour", n)
+		}
+		if h := a.host("a.test"); h.Trouble.State != catalog.HostDead || h.Trouble.Fault != string(fault.Refused) || h.Queued > 0 {
+			t.Errorf("%+v", h)
+		}
+		dead = false
+		a.until(30*time.Minute, "end", a.over)
+		a.allStored(200)
+	})
+}
+
+// A host that answers everything with 500 is left alone after a few pages, and those it was not asked for keep their tries.
+func TestBreaker(t *testing.T) {
+	inAge(t, func(a *age) {
+		broken := true
+		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+			if broken {
+				return http.StatusInternalServerError, nil, 50 * time.Millisecond, nil
+			}
+			return http.StatusOK, nil, 50 * time.Millisecond, nil
+		})
+		a.start(polite(urls("a.test", 100)...))
+		time.Sleep(2 * time.Hour)
+		if n := len(a.web.requests("a.test")); n > 30 {
+			t.Errorf("%d requests in two hours", n)
+		}
+		broken = false
+		a.until(2*time.Hour, "end", a.over)
+		if c := a.counts(); c.Stored != 100 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// Patience has an end: then pages fail of what the host's trouble is, without a request each.
+func TestPatience(t *testing.T) {
+	inAge(t, func(a *age) {
+		a.Policy.Patience = 10 * time.Minute
+		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+			return 0, nil, time.Second, fault.New(fault.Refused, http.ErrServerClosed)
+		})
+		a.start(polite(append(urls("a.test", 3000), urls("b.test", 10)...)...))
+		took := a.until(time.Hour, "end", a.over)
+		if took < 10*time.Minute || took > 25*time.Minute {
+			t.Errorf("it took %s", took)
+		}
+		if c := a.counts(); c.Failed != 3000 || c.Stored != 10 {
+			t.Errorf("%+v", c)
+		}
+		if n := a.web.touches("a.test"); n > 15 {
+			t.Errorf("%d requests", n)
+		}
+		f, err := a.catalog.Failures(a.t.Context(), catalog.Choice{})
+		if err != nil || len(f) != 1 || f[0].Fault != string(fault.Refused) || f[0].Pages != 3000 || f[0].Hosts != 1 {
+			t.Errorf("%+v, %v", f, err)
+		}
+	})
+}
