@@ -214,6 +214,7 @@ type Crawler struct {
 	board     board
 	meter     meter
 	reached   reached
+	refilled  atomic.Int64 // when more was handed out last, in Unix milliseconds
 	announced atomic.Int64 // the second for which an index task was last announced
 }
 

@@ -29,14 +29,14 @@ func (c *Crawler) Promote(ctx context.Context, _ tasks.Promote) (tasks.Result, e
 
 // promote hands out due pages, reserves their slots and returns their first stages.
 func (c *Crawler) promote(ctx context.Context) (tasks.Result, error) {
-	total, why, err := c.window(ctx)
+	total, ready, why, err := c.window(ctx)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}
 	if why != "" {
 		return tasks.Done().With(tasks.Fact{Reason: why}), nil
 	}
-	batches, err := c.Catalog.Promote(ctx, catalog.Window{Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: total, NewID: tasks.NewID})
+	batches, err := c.Catalog.Promote(ctx, catalog.Window{Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: total, Ready: ready, NewID: tasks.NewID})
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}

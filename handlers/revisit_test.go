@@ -63,6 +63,7 @@ func (a *age) days(n int) {
 // Pages that change often are looked at often, those that stay as they are less and less; what is unchanged costs no body, and what
 // is gone is looked at a few times more.
 func TestRevisitsFollowTheChanges(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		gone := false
 		a.changing("a.test", func(path string) time.Duration {
@@ -95,6 +96,7 @@ func TestRevisitsFollowTheChanges(t *testing.T) {
 
 // A budget of looks a day is kept.
 func TestRevisitBudget(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		a.changing("a.test", func(string) time.Duration { return time.Hour })
 		if err := a.runner.Run(a.t.Context(), revisiting(`,"revisit_budget":48`, urls("a.test", 100)...)); err != nil {

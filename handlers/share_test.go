@@ -36,6 +36,7 @@ func (a *age) submit(all ...tasks.Task) {
 
 // Whoever floods the crawl is not in anybody's way: another's pages at other hosts start in twice the time that they need alone.
 func TestFloodDelaysNobodyElse(t *testing.T) {
+	long(t)
 	last := func(a *age) time.Duration {
 		began := time.Now()
 		a.submit(by("b", 0, spread("b", 10, 100)...)...)

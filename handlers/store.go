@@ -52,6 +52,7 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 	if s.Searchable {
 		c.announce(&res)
 	}
+	c.refill(ctx, &res)
 	return res, nil
 }
 

@@ -109,6 +109,7 @@ func TestRetryAfterHoldsTheHost(t *testing.T) {
 // A bare 429 holds the host for a minute, then two, four and so on, each with a single request; after half an hour without one it
 // is forgiven.
 func TestBare429Doubles(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		angry := true
 		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
@@ -145,6 +146,7 @@ func TestBare429Doubles(t *testing.T) {
 
 // A dead host costs a few probes an hour, one request each; its pages keep their tries, and are all stored when it is back.
 func TestDeadHostCostsAFewProbes(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		dead := false
 		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
@@ -173,6 +175,7 @@ func TestDeadHostCostsAFewProbes(t *testing.T) {
 
 // A host that answers everything with 500 is left alone after a few pages, and those it was not asked for keep their tries.
 func TestBreaker(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		broken := true
 		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {

@@ -74,6 +74,13 @@ func inAge(t *testing.T, test func(*age)) {
 	})
 }
 
+// long skips a test of many hours where those are not to be gone through.
+func long(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many hours of synthetic time: run it without -short")
+	}
+}
+
 // start begins a crawl that goes on beside the test, until the test ends.
 func (a *age) start(first ...tasks.Task) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -5,15 +5,22 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"example.org/trawl/tasks"
 )
 
 // The bounds of the window, in time at the rate at which pages are closed, and in pages while that is not known or small.
 const (
-	windowTime = 10 * time.Second // that all of it lasts
-	readyTime  = 2 * time.Second  // that what is ready for a worker lasts: whoever comes new waits behind it
+	windowTime = 10 * time.Second       // that all of it lasts
+	readyTime  = 500 * time.Millisecond // that what is ready for a worker lasts: whoever comes new waits behind it
+	storeTime  = 2 * time.Second        // that what waits to be stored lasts, before nothing more is handed out
 	windowMin  = 1000
-	readyMin   = 400
+	readyMin   = 100
+	storeMin   = 300
 )
+
+// refillEvery is how often a process asks for more while its stages get pages done.
+const refillEvery = 200 * time.Millisecond
 
 // The part of the queue's memory at which nothing more is handed out, and at which nothing more is admitted.
 const (
@@ -21,29 +28,48 @@ const (
 	memoryAdmit  = 0.75
 )
 
-// window is how many pages may be handed out in all; or why none may be.
-func (c *Crawler) window(ctx context.Context) (total int, why string, err error) {
+// window is how many pages may be handed out in all, and how many of them to hosts without a delay; or why none may be.
+func (c *Crawler) window(ctx context.Context) (total, ready int, why string, err error) {
 	if o := c.down(ctx); o != nil {
-		return 0, "nothing is handed out: " + o.Kind, nil
+		return 0, 0, "nothing is handed out: " + o.Kind, nil
 	}
 	load, err := c.Work.Load(ctx)
 	if err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
 	rate, err := c.meter.rate(ctx, c.Catalog)
 	if err != nil {
-		return 0, "", err
+		return 0, 0, "", err
 	}
-	ready := max(readyMin, int(rate*readyTime.Seconds()))
 	switch {
 	case load.Memory >= memoryWindow:
-		return 0, fmt.Sprintf("nothing is handed out: the queue's memory is %.0f %% full", 100*load.Memory), nil
-	case load.Store > ready:
-		return 0, fmt.Sprintf("nothing is handed out: %d answers wait to be stored", load.Store), nil
-	case load.Ready > ready:
-		return 0, fmt.Sprintf("nothing is handed out: %d visits wait for a worker", load.Ready), nil
+		return 0, 0, fmt.Sprintf("nothing is handed out: the queue's memory is %.0f %% full", 100*load.Memory), nil
+	case load.Store > max(storeMin, int(rate*storeTime.Seconds())):
+		return 0, 0, fmt.Sprintf("nothing is handed out: %d answers wait to be stored", load.Store), nil
 	}
-	return min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window), "", nil
+	total = min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window)
+	ready = total
+	if !load.Alone {
+		if ready = max(readyMin, int(rate*readyTime.Seconds())) - load.Ready - load.Store; ready <= 0 {
+			ready = -1 // 0 would be no bound
+		}
+	}
+	return total, ready, "", nil
+}
+
+// refill hands out more while pages get done, so that what is ready need not last until the scheduler's next tick.
+func (c *Crawler) refill(ctx context.Context, res *tasks.Result) {
+	now := time.Now().UnixMilli()
+	last := c.refilled.Load()
+	if now-last < refillEvery.Milliseconds() || !c.refilled.CompareAndSwap(last, now) {
+		return
+	}
+	more, err := c.promote(ctx)
+	if err != nil { // the scheduler does it again
+		c.Log.WarnContext(ctx, "promotion after storing", "err", err)
+		return
+	}
+	res.Next, res.Closed = append(res.Next, more.Next...), append(res.Closed, more.Closed...)
 }
 
 // meter measures how many pages a second are closed, by all workers.

@@ -229,7 +229,7 @@ func (r *Runner) Alive(_ context.Context, visits []string) ([]bool, error) {
 }
 
 // Load implements handlers.Work: one process has no queue that others fill.
-func (*Runner) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{}, nil }
+func (*Runner) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{Alone: true}, nil }
 
 // Epoch implements handlers.Work: a runner keeps nothing, so each is an epoch of its own.
 func (r *Runner) Epoch(context.Context) (string, error) { return "inline " + r.epoch, nil }

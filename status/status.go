@@ -240,10 +240,10 @@ func serving(servers []*asynq.ServerInfo, queue string) int {
 // rates takes rates and times from the newest events.
 func (st *Stage) rates(recent []events.Event, now time.Time) {
 	since := now.Add(-rateWindow)
-	if len(recent) == rateEvents && recent[0].At.After(since) {
+	if len(recent) > 0 && recent[0].At.After(since) {
 		since = recent[0].At // the feed reaches back less far
 	}
-	span := now.Sub(since).Seconds()
+	span := max(now.Sub(since), time.Second).Seconds()
 	var took []float64
 	errs := 0
 	for _, e := range recent {

@@ -87,6 +87,9 @@ func (c *Catalog) openIndex(ctx context.Context) error {
 
 // identity is a word that no other catalog has.
 func (c *Catalog) identity(ctx context.Context) (id string, err error) {
+	if id, err = c.Meta(ctx, "identity"); err != nil || id != "" { // who only looks does not wait for those who write
+		return id, err
+	}
 	err = c.write.do(ctx, func(t *tx) error {
 		if _, err := t.exec(`INSERT OR IGNORE INTO meta (name, value) VALUES ('identity', ?)`, rand.Text()); err != nil {
 			return err

@@ -25,7 +25,10 @@ func (c *Catalog) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batc
 		if err := t.flush(); err != nil {
 			return err
 		}
-		p := &promotion{tx: t, w: w, hosts: map[int64]*hostRow{}, left: lanesAtOnce}
+		p := &promotion{tx: t, w: w, hosts: map[int64]*hostRow{}, left: lanesAtOnce, ready: w.Ready}
+		if w.Ready == 0 {
+			p.ready = w.Total
+		}
 		var err error
 		if p.queued, err = t.windowQueued(); err != nil {
 			return err
@@ -50,6 +53,8 @@ type promotion struct {
 	w      catalog.Window
 	queued int // pages that are handed out, in all
 	left   int // lanes that may still be looked at
+	turn   int // pages that a lane gets in one turn
+	ready  int // pages of hosts without a delay that may still be handed out
 	pauses pauses
 	hosts  map[int64]*hostRow
 	out    []catalog.Batch
@@ -85,70 +90,86 @@ func (p *promotion) turns(priority int) error {
 	if err != nil || len(shares) == 0 {
 		return err
 	}
-	for p.left > 0 && p.room(priority) > 0 {
+	// What room there is goes to all lanes that are due, so that no host stands idle while another has its minute.
+	lanes := 0
+	for _, s := range shares {
+		lanes += len(s.lanes)
+	}
+	p.turn = max(1, p.room(priority)/max(lanes, 1))
+	for p.room(priority) > 0 {
 		s := next(shares)
 		if s == nil {
 			break
 		}
 		l := s.lanes[0]
 		s.lanes = s.lanes[1:]
-		p.left--
-		n, err := p.lane(l, min(p.room(priority), s.tokens))
+		n, more, err := p.lane(l, min(p.room(priority), s.tokens))
 		if err != nil {
 			return err
+		}
+		if more { // when the others have had their turn
+			s.lanes = append(s.lanes, l)
 		}
 		p.queued += n
 		s.handOut(n)
 	}
+	p.left -= lanes
 	return p.keep(shares)
 }
 
-// lane hands out up to room pages of a lane and says when to look at it again.
-func (p *promotion) lane(l lane, room int) (int, error) {
+// lane hands out up to room pages of a lane and says when to look at it again; more says that it has more, and its host room.
+func (p *promotion) lane(l lane, room int) (n int, more bool, err error) {
 	h, err := p.host(l)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	if p.pauses.hosts[h.Host] {
-		return 0, p.closeHost(h.HostID, time.UnixMilli(never), time.UnixMilli(never))
-	}
-	if p.pauses.crawls[l.crawl] || p.pauses.submitters[l.submitter] {
-		return 0, p.rest(l.id, time.UnixMilli(never))
-	}
-	if h.trouble.State != catalog.HostOK {
-		return p.troubled(h, l, room)
-	}
-	if h.robots == catalog.RobotsUnknown || h.robotsUntil <= p.w.Now.UnixMilli() {
-		return 0, p.readRobots(h, l, false)
+	switch {
+	case p.pauses.hosts[h.Host]:
+		return 0, false, p.closeHost(h.HostID, time.UnixMilli(never), time.UnixMilli(never))
+	case p.pauses.crawls[l.crawl] || p.pauses.submitters[l.submitter]:
+		return 0, false, p.rest(l.id, time.UnixMilli(never))
+	case h.trouble.State != catalog.HostOK:
+		n, err = p.troubled(h, l, room)
+		return n, false, err
+	case h.robots == catalog.RobotsUnknown || h.robotsUntil <= p.w.Now.UnixMilli():
+		return 0, false, p.readRobots(h, l, false)
 	}
 	return p.visits(h, l, room)
 }
 
 // visits hands out what the host has time for. Lanes of one host share that time.
-func (p *promotion) visits(h *hostRow, l lane, room int) (int, error) {
+func (p *promotion) visits(h *hostRow, l lane, room int) (n int, more bool, err error) {
 	free, err := p.hostRoom(h, l)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	if free <= 0 {
-		return 0, p.full(h, l)
+		return 0, false, p.full(h, l)
 	}
 	lanes := 1
 	if _, err := p.row(`SELECT max(1, count(*)) FROM lanes INDEXED BY lanes_key WHERE host_id=? AND priority=? AND waiting>0 AND at<=?`, []any{l.host, l.priority, p.w.Now.UnixMilli()}, &lanes); err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	limit := min((free+lanes-1)/lanes, room)
+	limit := min((free+lanes-1)/lanes, room, p.turn)
+	if h.pace() == 0 && l.priority <= 0 {
+		if limit = min(limit, p.ready); limit <= 0 {
+			return 0, false, nil // workers have enough to do: the lane stays due
+		}
+	}
 	b := h.Batch
 	b.Urgent = l.priority > 0
-	n, err := p.some(b, l, limit)
+	n, err = p.some(b, l, limit)
 	h.queued += int64(n)
+	if h.pace() == 0 {
+		p.ready -= n
+	}
 	switch {
 	case err != nil || n < limit:
-		return n, err
+		return n, false, err
 	case n == free:
-		return n, p.full(h, l)
+		return n, false, p.full(h, l)
 	}
-	return n, p.rest(l.id, p.w.Now) // there is more, and others go first
+	return n, true, p.rest(l.id, p.w.Now) // others go first
 }
 
 // full leaves a host alone whose window is full. It lasts for Horizon: half of it may drain first.

@@ -58,7 +58,8 @@ func (c *Catalog) Revisit(ctx context.Context, crawl, perDay int64, most int, no
 			hour := max(float64(perDay)/24, 1)
 			left = min(hour, left+float64(perDay)*float64(now.UnixMilli()-at)/float64((24*time.Hour).Milliseconds()))
 		}
-		pages, err := t.dueAgain(crawl, min(most, int(left)), now)
+		const rounding = 1e-6 // six times a sixth of a look is a whole one
+		pages, err := t.dueAgain(crawl, min(most, int(left+rounding)), now)
 		if err != nil {
 			return err
 		}

@@ -101,9 +101,11 @@ func switchCommand(a *app, cmd *cobra.Command, done string, do func(ctx context.
 	var o choice
 	o.flags(cmd, false)
 	cmd.Args = submit.Args(cobra.NoArgs)
-	cmd.MarkFlagsMutuallyExclusive("crawl", "host", "submitter")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx, out := cmd.Context(), cmd.OutOrStdout()
+		if (o.Crawl != "" && o.Host != "") || (o.Crawl+o.Host != "" && o.Submitter != "") {
+			return &submit.UsageError{Err: errors.New("--crawl, --host and --submitter exclude each other: run the command once for each")}
+		}
 		return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
 			if o.Choice == (catalog.Choice{}) {
 				if done == "resumed" {

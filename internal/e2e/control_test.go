@@ -1,0 +1,277 @@
+package e2e
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/trawl/internal/redistest"
+	"example.org/trawl/lab"
+	"example.org/trawl/submit"
+)
+
+// effective is how long a word of the operator may take to be obeyed by every process.
+const effective = 2 * time.Second
+
+// TestControl pauses a crawl, a host and a submitter while all of them are at work, restarts the workers, resumes, cancels a crawl,
+// and replays what failed. The hosts' log tells what was asked for after which word.
+func TestControl(t *testing.T) {
+	whole(t)
+	// What each host is there for; the last two go on and fail.
+	const docs, other, alone, bobs, free, ill = 0, 1, 2, 3, 4, 5
+	const each = 150
+	w := web(t, lab.Config{Seed: 44, Hosts: 6, Pages: 4000, Plain: true})
+	s, workers := cluster(t, w, 2)
+	by := pagesOf(t, w, each)
+	names := make([]string, 6)
+	for i, seed := range w.Seeds() {
+		names[i] = hostOf(seed)
+	}
+	enqueue := func(host, from, to int, crawl, submitter string) {
+		t.Helper()
+		s.enqueue(by[names[host]][from:to], "--crawl", crawl, "--submitter", submitter, "--delay", "200ms")
+	}
+	// The ill one has its robots.txt read while it is well. Its two pages then fail, which takes three more tries each.
+	enqueue(ill, 0, 1, "ill", "alice")
+	waitFor(t, "the first page", 20*time.Second, func() bool { return s.standing().sum().Stored == 1 })
+	trouble(t, w, lab.Trouble{Status: map[string]int{names[ill]: 500}})
+	enqueue(ill, 1, 3, "ill", "alice")
+	enqueue(docs, 0, each, "docs", "alice")
+	enqueue(other, 0, each, "docs", "bob")
+	enqueue(alone, 0, each, "news", "alice")
+	enqueue(bobs, 0, each, "news", "bob")
+	enqueue(free, 0, each, "news", "alice")
+	paused := []int{docs, other, alone, bobs}
+	for _, host := range append(slices.Clone(paused), free) {
+		s.waitAsked(w, names[host], 5, time.Time{})
+	}
+
+	for _, what := range [][]string{{"--crawl", "docs"}, {"--host", names[alone] + portOf(w)}, {"--submitter", "bob"}} {
+		s.must(append([]string{"trawl", "pause"}, what...)...)
+	}
+	since := time.Now()
+	s.waitAsked(w, names[free], 8, since.Add(effective))
+	silence(t, w, names, paused, since.Add(effective), "paused")
+	if st := s.standing(); len(st.Paused) != 3 || st.Backlog["paused"] == 0 || st.backlog() != st.sum().Waiting+st.sum().Queued {
+		t.Errorf("while three things are paused: %+v", st)
+	}
+	for i, p := range workers {
+		p.stop(t)
+		workers[i] = s.start("trawl", "worker")
+	}
+	s.waitAsked(w, names[free], 8, time.Now())
+	silence(t, w, names, paused, since.Add(effective), "paused, over a restart")
+
+	s.must("trawl", "resume", "--crawl", "docs")
+	resumed := time.Now()
+	s.waitAsked(w, names[docs], 5, resumed) // the other host of the crawl is what bob asked for
+	s.must("trawl", "resume", "--host", names[alone]+portOf(w))
+	s.must("trawl", "resume", "--submitter", "bob")
+	for _, host := range paused {
+		s.waitAsked(w, names[host], 5, resumed)
+	}
+
+	s.cancelled(t, w, names)
+	s.replayed(t, w)
+}
+
+// cancelled cancels the crawl docs, of the first two hosts.
+func (s *site) cancelled(t *testing.T, w *lab.Web, names []string) {
+	t.Helper()
+	var done struct{ Cancelled int64 }
+	s.asJSON(&done, "trawl", "cancel", "--crawl", "docs", "--json")
+	since := time.Now()
+	s.waitAsked(w, names[4], 8, since.Add(effective))
+	silence(t, w, names, []int{0, 1}, since.Add(effective), "cancelled")
+	st := s.standing()
+	i := slices.IndexFunc(st.Crawls, func(c tally) bool { return c.Name == "docs" })
+	if c := st.Crawls[i]; c.Ended != done.Cancelled || c.Ended == 0 || c.Waiting+c.Queued+c.Failed > 0 || c.Stored+c.Ended != c.Admitted {
+		t.Errorf("%d pages cancelled, and the crawl stands at %+v", done.Cancelled, c)
+	}
+	for _, p := range s.export("--crawl", "docs") {
+		if state := p.str("state"); state != "stored" && (state != "ended" || p.str("reason") != "cancelled") {
+			t.Fatalf("%v", p)
+		}
+	}
+}
+
+// replayed waits until the two pages of the crawl ill have failed, and has them tried again when the host is well.
+func (s *site) replayed(t *testing.T, w *lab.Web) {
+	t.Helper()
+	type failures struct {
+		Fault                  string
+		Pages, Hosts, Attempts int
+		Example                string
+	}
+	var all []failures
+	waitFor(t, "two failures", 45*time.Second, func() bool {
+		s.asJSON(&all, "trawl", "failures", "--json")
+		return len(all) == 1 && all[0].Pages == 2
+	})
+	if f := all[0]; f.Fault != "server_error" || f.Hosts != 1 || f.Attempts != 8 || !strings.HasPrefix(f.Example, "http://") {
+		t.Errorf("failures %+v, want two pages of one host that were tried four times each", f)
+	}
+	var some []failures
+	s.asJSON(&some, "trawl", "failures", "--json", "--fault", "dns_down")
+	if len(some) > 0 {
+		t.Errorf("failures of another kind: %+v", some)
+	}
+	trouble(t, w, lab.Trouble{})
+	var done struct{ Retried int }
+	s.asJSON(&done, "trawl", "retry", "--fault", "server_error", "--json")
+	if done.Retried != 2 {
+		t.Errorf("%d pages retried, want 2", done.Retried)
+	}
+	waitFor(t, "the pages that had failed", 20*time.Second, func() bool {
+		pages := s.export("--crawl", "ill")
+		return len(pages) == 3 && !slices.ContainsFunc(slices.Collect(maps.Values(pages)), func(p page) bool { return p.str("state") != "stored" })
+	})
+	if s.asJSON(&all, "trawl", "failures", "--json"); len(all) > 0 {
+		t.Errorf("stored now, and still among the failures: %+v", all)
+	}
+}
+
+// portOf is the port of all hosts of the web, with its colon.
+func portOf(w *lab.Web) string {
+	seed := strings.TrimSuffix(w.Seeds()[0], "/")
+	return seed[strings.LastIndexByte(seed, ':'):]
+}
+
+// waitAsked waits until a host got so many requests for pages after a moment.
+func (s *site) waitAsked(w *lab.Web, host string, n int, since time.Time) {
+	s.t.Helper()
+	waitFor(s.t, host+" to be asked", 30*time.Second, func() bool {
+		got := 0
+		for _, r := range after(pageRequests(w), since) {
+			if r.Host == host {
+				got++
+			}
+		}
+		return got >= n
+	})
+}
+
+// silence checks that none of the hosts was asked for a page after a moment.
+func silence(t *testing.T, w *lab.Web, names []string, hosts []int, since time.Time, why string) {
+	t.Helper()
+	for _, r := range after(pageRequests(w), since) {
+		if slices.ContainsFunc(hosts, func(i int) bool { return names[i] == r.Host }) {
+			t.Errorf("%s%s was asked for %s too late: it is %s", r.Host, r.Path, r.At.Sub(since), why)
+			return
+		}
+	}
+}
+
+// TestWrongControl says to each command what it cannot do: the answer is one line that says what is wrong, and where to look.
+func TestWrongControl(t *testing.T) {
+	whole(t)
+	w := web(t, lab.Config{Seed: 45, Hosts: 1, Pages: 10, Plain: true})
+	s := newSite(t, w)
+	s.must("trawl", "crawl", "--depth", "0", "--delay", "0", w.Seeds()[0])
+	for args, want := range map[string]struct {
+		status int
+		says   []string
+	}{
+		"pause --crawl nope":                       {1, []string{`crawl "nope"`, "trawl status"}},
+		"pause --submitter nope":                   {1, []string{`submitter "nope"`, "trawl quota"}},
+		"pause --host nope.test":                   {1, []string{`host "nope.test"`, "trawl hosts"}},
+		"pause --crawl default --submitter root":   {2, []string{"crawl", "submitter"}},
+		"pause default":                            {2, []string{"default"}},
+		"resume":                                   {2, []string{"--crawl", "trawl pause"}},
+		"resume --crawl default":                   {1, []string{"not paused", "trawl pause"}},
+		"cancel":                                   {2, []string{"--crawl", "--host", "--submitter"}},
+		"cancel --crawl nope":                      {1, []string{`crawl "nope"`, "trawl status"}},
+		"cancel --fault dns_down":                  {2, []string{"--fault"}},
+		"retry":                                    {2, []string{"--fault"}},
+		"retry --fault nope":                       {2, []string{`--fault "nope"`, "trawl failures"}},
+		"retry --crawl nope":                       {1, []string{`crawl "nope"`, "trawl status"}},
+		"failures --fault nope":                    {2, []string{`--fault "nope"`}},
+		"failures --submitter nope":                {1, []string{`submitter "nope"`}},
+		"hosts nope.test":                          {1, []string{`host "nope.test"`}},
+		"hosts --state odd":                        {2, []string{`--state "odd"`, "backoff", "paused"}},
+		"hosts --limit 0":                          {2, []string{"--limit"}},
+		"quota nobody":                             {1, []string{`submitter "nobody"`}},
+		"quota bob --weight 0":                     {2, []string{"--weight"}},
+		"quota bob --max-waiting -1":               {2, []string{"--max-waiting"}},
+		"explain http://h0.lab.test/ --crawl nope": {1, []string{`crawl "nope"`}},
+	} {
+		t.Run(args, func(t *testing.T) {
+			r := s.run(append([]string{"trawl"}, strings.Fields(args)...)...)
+			if r.status != want.status {
+				t.Errorf("status %d, want %d\n%s%s", r.status, want.status, r.out, r.err)
+			}
+			for _, says := range want.says {
+				if !strings.Contains(r.err, says) {
+					t.Errorf("standard error does not name %q:\n%s", says, r.err)
+				}
+			}
+			if strings.Count(strings.TrimSpace(r.err), "\n") > 0 {
+				t.Errorf("more than one line on standard error:\n%s", r.err)
+			}
+		})
+	}
+	for args, says := range map[string]string{"pause": "nothing is paused", "failures": "no page has failed", "retry --fault dns_down": "0 pages retried"} {
+		if out := s.must(append([]string{"trawl"}, strings.Fields(args)...)...); !strings.Contains(out, says) {
+			t.Errorf("trawl %s prints %q, want %q", args, out, says)
+		}
+	}
+}
+
+// TestQuota bounds what two submitters may have waiting: what is over it is refused when it is submitted, and waits when it is a
+// link of what was. Such links are looked at again after a minute and a half, which makes this a long test.
+func TestQuota(t *testing.T) {
+	whole(t)
+	const most = 50
+	w := web(t, lab.Config{Seed: 46, Hosts: 2, Pages: 1000, Plain: true})
+	truth, err := w.TruthFor(lab.Ask{Seeds: w.Seeds()[1:2], MaxDepth: 1, NoDigests: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := int64(truth.Counts.Reachable)
+	rdb, url := redistest.Client(t)
+	s, _ := clusterAt(t, w, url, 1)
+	s.must("trawl", "quota", "bob", "--max-waiting", "50")
+	s.must("trawl", "quota", "carol", "--max-waiting", "15")
+	waitFor(t, "the quotas to be known to who submits", 15*time.Second, func() bool { return rdb.HLen(t.Context(), submit.QuotasKey).Val() == 2 })
+
+	// Carol's one page leads to far more than she may have waiting.
+	s.enqueue(w.Seeds()[1:2], "--crawl", "linked", "--submitter", "carol", "--depth", "1", "--delay", "0")
+	r := s.enqueued(pagesOf(t, w, 200)[hostOf(w.Seeds()[0])], "--submitter", "bob", "--delay", "1s")
+	if r.status != 3 || !strings.Contains(r.out, "50 URLs submitted") || strings.Count(r.err, "over the quota of bob") == 0 || !strings.Contains(r.err, "may have 50") {
+		t.Errorf("status %d\n%s%s", r.status, r.out, last(r.err, 1000))
+	}
+	waitFor(t, "bob's pages", 10*time.Second, func() bool { return tallyOf(s.standing(), "default").Admitted == most })
+
+	held := false
+	waitFor(t, "the links to come in", 2*time.Minute, func() bool {
+		var all []struct {
+			Submitter string
+			Waiting   int64
+		}
+		s.asJSON(&all, "trawl", "quota", "--json")
+		for _, q := range all {
+			if q.Submitter == "carol" && q.Waiting > 15 || q.Submitter == "bob" && q.Waiting > most {
+				t.Errorf("%s has %d pages waiting", q.Submitter, q.Waiting)
+			}
+		}
+		st := s.standing()
+		c := tallyOf(st, "linked")
+		held = held || c.Admitted < linked && st.Unread > 0
+		return c.Stored == linked
+	})
+	if !held {
+		t.Error("no links ever waited for the quota: this proves little")
+	}
+}
+
+// tallyOf is a crawl of which there may be nothing yet.
+func tallyOf(st standing, crawl string) tally {
+	for _, c := range st.Crawls {
+		if c.Name == crawl {
+			return c
+		}
+	}
+	return tally{}
+}

@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/trawl/lab"
+)
+
+// guess is what was said of the future at a moment.
+type guess struct {
+	url      string // of a page; "" for the whole crawl
+	waits    string // for what, as it was said
+	at       time.Time
+	expected time.Time
+}
+
+// TestETA asks, while a crawl of hosts of many sizes is under way, when it will be over and when single pages will be asked for,
+// and compares with what the hosts saw in the end.
+func TestETA(t *testing.T) {
+	whole(t)
+	const (
+		hosts   = 50
+		delay   = 300 * time.Millisecond
+		asked   = 100  // pages
+		atStart = 0.25 // of the run: how much of it is over when it is asked about
+	)
+	w := web(t, lab.Config{Seed: 49, Hosts: hosts, Pages: 12_000, Plain: true})
+	s, _ := cluster(t, w, 2)
+	r := rand.New(rand.NewPCG(49, 1))
+	var urls []string
+	for i, seed := range w.Seeds() {
+		list := pagesOf(t, w, 60)[hostOf(seed)]
+		urls = append(urls, list[:min(len(list), 10+i)]...) // from 10 to 59 pages
+	}
+	r.Shuffle(len(urls), func(i, j int) { urls[i], urls[j] = urls[j], urls[i] })
+	s.enqueue(urls, "--delay", delay.String())
+	waitFor(t, "the first pages", 20*time.Second, func() bool { return s.standing().sum().Stored > 0 })
+	began := time.Now()
+
+	answers := s.explained(r, w, urls, asked)
+	var ends []guess
+	waitFor(t, "part of the crawl", 40*time.Second, func() bool {
+		ends = append(ends, s.eta(len(urls)))
+		return s.standing().sum().Stored >= int64(len(urls))/2
+	})
+	pages := answers()
+	st := s.waitClosed(len(urls), 60*time.Second)
+	if st.sum().Stored != int64(len(urls)) {
+		t.Errorf("%+v, want all %d pages stored", st, len(urls))
+	}
+
+	seen := starts(w)
+	ended := began
+	for _, at := range seen {
+		if at.After(ended) {
+			ended = at
+		}
+	}
+	quarter := began.Add(time.Duration(float64(ended.Sub(began)) * atStart))
+	best := slices.MinFunc(ends, func(a, b guess) int { return int(a.at.Sub(quarter).Abs() - b.at.Sub(quarter).Abs()) })
+	real, said := ended.Sub(best.at), best.expected.Sub(best.at)
+	t.Logf("%d pages in %s; after %s it was said to take %s, and took %s", len(urls), ended.Sub(began), best.at.Sub(began), said, real)
+	if (said - real).Abs() > real/5 {
+		t.Errorf("said to take %s, took %s: more than 20 %% off", said, real)
+	}
+	judge(t, pages, seen)
+}
+
+// eta is what trawl status says of the end of the crawl; the far future while it cannot tell.
+func (s *site) eta(n int) guess {
+	s.t.Helper()
+	st := s.standing()
+	at := time.Now()
+	if len(st.Crawls) != 1 || st.Crawls[0].ETA <= 0 || st.Crawls[0].Admitted < int64(n) {
+		return guess{at: at, expected: at.Add(time.Hour)}
+	}
+	return guess{at: at, expected: at.Add(time.Duration(st.Crawls[0].ETA * float64(time.Second)))}
+}
+
+// explained asks trawl explain about pages that were not asked for yet, several at a time, beside the test. The returned function
+// waits for the answers.
+func (s *site) explained(r *rand.Rand, w *lab.Web, urls []string, n int) func() []guess {
+	const atOnce = 4
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var out []guess
+	order, runs, began := r.Perm(len(urls)), 0, time.Now()
+	next := func() (string, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		for len(out) < n && len(order) > 0 {
+			url := urls[order[0]]
+			order = order[1:]
+			if _, done := starts(w)[hostOf(url)+pathOf(url)]; !done {
+				runs++
+				return url, true
+			}
+		}
+		return "", false
+	}
+	for range atOnce {
+		wg.Go(func() {
+			for url, ok := next(); ok; url, ok = next() {
+				if g, ok := s.explain(url); ok {
+					mu.Lock()
+					out = append(out, g)
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	s.t.Cleanup(wg.Wait)
+	return func() []guess {
+		s.t.Helper()
+		wg.Wait()
+		s.t.Logf("%d pages explained in %s, for %d of them a start was expected", runs, time.Since(began).Round(time.Millisecond), len(out))
+		if len(out) < 50 {
+			s.t.Errorf("a start was expected for %d pages only: this proves little", len(out))
+		}
+		return out
+	}
+}
+
+// explain asks when a page will be asked for. One that is under way has no such moment any more; one that waits has to have it.
+func (s *site) explain(url string) (guess, bool) {
+	var x struct {
+		Expected *time.Time `json:"expected_start"`
+		Waits    string     `json:"waits_for"`
+		Page     struct{ State string }
+	}
+	res := s.run("trawl", "explain", "--json", url)
+	if err := json.Unmarshal([]byte(res.out), &x); err != nil || res.status != 0 {
+		s.t.Errorf("explain %s: status %d, %v: %s", url, res.status, err, res.err)
+		return guess{}, false
+	}
+	if x.Expected == nil {
+		if x.Page.State == "waiting" || x.Waits == "polite" {
+			s.t.Errorf("explain %s does not say when: %+v", url, x)
+		}
+		return guess{}, false
+	}
+	return guess{url, x.Page.State + ", " + x.Waits, time.Now(), *x.Expected}, true
+}
+
+// judge compares what was said of pages with what the hosts saw: nine of ten have to be right to two seconds, or a tenth.
+func judge(t *testing.T, said []guess, seen map[string]time.Time) {
+	t.Helper()
+	right := 0
+	if len(said) == 0 {
+		return
+	}
+	var off []time.Duration
+	for _, g := range said {
+		at, ok := seen[hostOf(g.url)+pathOf(g.url)]
+		if !ok {
+			t.Fatalf("%s was never asked for", g.url)
+		}
+		miss := at.Sub(g.expected)
+		off = append(off, miss)
+		if miss.Abs() <= max(2*time.Second, at.Sub(g.at)/10) {
+			right++
+		} else {
+			t.Logf("%s (%s): said to start in %s, started in %s", g.url, g.waits, g.expected.Sub(g.at), at.Sub(g.at))
+		}
+	}
+	slices.Sort(off)
+	t.Logf("%d of %d expected starts were right; they came later than said by %s (least), %s (median), %s (most)", right, len(said), off[0], off[len(off)/2], off[len(off)-1])
+	if right*10 < len(said)*9 {
+		t.Errorf("%d of %d expected starts were right, want nine of ten", right, len(said))
+	}
+}

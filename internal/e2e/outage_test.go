@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"example.org/trawl/lab"
+)
+
+// TestDNSOutage takes the resolver away in the middle of a crawl, and has pages of hosts come in that nobody has resolved yet.
+// Everything waits, no page loses a try, and the resolver is left alone but for a question a second.
+func TestDNSOutage(t *testing.T) {
+	whole(t)
+	const hosts, each, outage = 30, 15, 15 * time.Second
+	w := web(t, lab.Config{Seed: 42, Hosts: hosts, Pages: 4000, Plain: true})
+	s, _ := cluster(t, w, 2)
+	by, db := pagesOf(t, w, each), s.database()
+	known, fresh := split(by, hosts/2)
+	s.enqueue(known, "--delay", "300ms")
+	waitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.standing().sum().Stored >= 30 })
+
+	trouble(t, w, lab.Trouble{DNS: "refuse"})
+	began := time.Now()
+	s.enqueue(fresh)
+	n := len(known) + len(fresh)
+	waitFor(t, "the outage in trawl status", 15*time.Second, func() bool {
+		st := s.standing()
+		return len(st.Outages) == 1 && st.Outages[0].Fault == "dns_down" && st.Backlog["dns"] > 0 && st.sum().Admitted == int64(n)
+	})
+	declared := time.Now()
+	waitFor(t, "all visits on their way to give their pages back", 20*time.Second, func() bool {
+		st := s.standing()
+		return st.sum().Queued == 0 && st.Backlog["dns"] == st.sum().Waiting && st.Backlog["dns"] == st.backlog()
+	})
+	waitFor(t, "the outage to last", 2*outage, func() bool {
+		asked := w.Questions()
+		return asked[len(asked)-1].At.Sub(began) >= outage
+	})
+	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+		t.Errorf("%d pages have lost a try", tried)
+	}
+	st := s.standing().sum()
+	ended := time.Now()
+	trouble(t, w, lab.Trouble{})
+	if st.Failed+st.Ended > 0 {
+		t.Errorf("during the outage: %+v", st)
+	}
+	if late := after(w.Requests(), declared.Add(time.Second)); len(late) > 0 && late[0].At.Before(ended) {
+		t.Errorf("%s%s was asked for %s after the outage was known", late[0].Host, late[0].Path, late[0].At.Sub(declared))
+	}
+	burst, during := 0, 0
+	for _, q := range w.Questions() {
+		switch {
+		case q.At.Before(began) || q.At.After(ended):
+		case q.At.Before(declared):
+			burst++
+		default:
+			during++
+		}
+	}
+	if most := int(ended.Sub(declared).Seconds()) + 2; during > most || during < 5 {
+		t.Errorf("%d questions within %s of a known outage, want at most %d", during, ended.Sub(declared), most)
+	}
+	if most := 4 * hosts; burst > most {
+		t.Errorf("%d questions before the outage was known, want at most %d", burst, most)
+	}
+	t.Logf("%d questions until the outage was known, after %s; then %d within %s", burst, declared.Sub(began), during, ended.Sub(declared))
+
+	if st := s.waitClosed(n, 45*time.Second); st.sum().Stored != int64(n) || len(st.Outages) > 0 {
+		t.Errorf("%+v, want all %d pages stored and no outage", st, n)
+	}
+	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+		t.Errorf("%d pages have lost a try", tried)
+	}
+}
+
+// split returns the pages of the first n hosts in order of their names, and of the others.
+func split(by map[string][]string, n int) (some, others []string) {
+	names := make([]string, 0, len(by))
+	for name := range by {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		if i < n {
+			some = append(some, by[name]...)
+		} else {
+			others = append(others, by[name]...)
+		}
+	}
+	return some, others
+}
+
+// hostRow is a host in trawl hosts --json.
+type hostRow struct {
+	Host, State, Fault string
+	Until              time.Time
+	Fails              int
+	Waiting, Queued    int64
+	Stored, Failed     int64
+}
+
+// host asks how a host stands.
+func (s *site) host(name string) hostRow {
+	s.t.Helper()
+	var rows []hostRow
+	s.asJSON(&rows, "trawl", "hosts", "--json", name)
+	if len(rows) != 1 {
+		s.t.Fatalf("trawl hosts %s: %d hosts", name, len(rows))
+	}
+	return rows[0]
+}
+
+// TestHostOutages has several hosts in trouble at once, each in its own. Nobody else notices, no page fails or loses a try, and
+// when it is over everything is stored, though a worker was killed meanwhile.
+func TestHostOutages(t *testing.T) {
+	whole(t)
+	const (
+		each  = 20
+		down  = 0 // refuses connections
+		push  = 1 // asks for three seconds, again and again
+		once  = 2 // asks for fewer requests once, and does not say how long
+		name  = 3 // cannot be resolved
+		hosts = 10
+	)
+	w := web(t, lab.Config{Seed: 43, Hosts: hosts, Pages: 2000, Plain: true})
+	s, workers := cluster(t, w, 2)
+	by, db := pagesOf(t, w, each), s.database()
+	at := make([]string, hosts) // URLs' scheme, name and port
+	names := make([]string, hosts)
+	var all []string
+	for i, seed := range w.Seeds() {
+		at[i], names[i] = seed[:len(seed)-1], hostOf(seed)
+		all = append(all, by[names[i]]...)
+	}
+	broken := map[string]string{names[name]: "servfail"}
+	trouble(t, w, lab.Trouble{Names: broken})
+	s.enqueue(all, "--delay", "300ms")
+	waitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.standing().sum().Stored >= 40 })
+	trouble(t, w, lab.Trouble{
+		Names: broken, Down: []string{names[down]},
+		Push: map[string]lab.Push{names[push]: {Status: 503, RetryAfter: "3"}, names[once]: {Status: 429, Count: 1}},
+	})
+
+	for i, want := range map[int]struct {
+		state, fault string
+		fails        int
+		least, most  time.Duration
+	}{
+		down: {"dead", "connect_refused", 2, 0, 25 * time.Second},
+		push: {"backoff", "pushed_back", 2, 0, 5 * time.Second},
+		once: {"backoff", "pushed_back", 1, 25 * time.Second, 70 * time.Second},
+		name: {"dns", "dns_down", 2, 0, 45 * time.Second},
+	} {
+		var h hostRow
+		waitFor(t, names[i]+" in trouble", 25*time.Second, func() bool {
+			h = s.host(at[i])
+			return h.State == want.state && h.Fails >= want.fails
+		})
+		left := time.Until(h.Until)
+		if h.Fault != want.fault || left < want.least-5*time.Second || left > want.most || h.Waiting == 0 {
+			t.Errorf("%s: %+v, tried again in %s; want %+v", names[i], h, left, want)
+		}
+	}
+	waitFor(t, "the hosts without trouble", 30*time.Second, func() bool {
+		return !slices.ContainsFunc(at[name+1:], func(host string) bool { return s.host(host).Stored != each })
+	})
+	if st := s.standing(); st.sum().Failed+st.sum().Ended > 0 || len(st.Outages) > 0 {
+		t.Errorf("with hosts in trouble: %+v", st)
+	}
+
+	workers[0].kill()
+	s.start("trawl", "worker")
+	trouble(t, w, lab.Trouble{})
+	waitFor(t, "the hosts that were in trouble", 55*time.Second, func() bool {
+		return !slices.ContainsFunc([]int{down, push, name}, func(i int) bool {
+			h := s.host(at[i])
+			return h.Stored != each || h.State != "ok"
+		})
+	})
+	// The one that did not say for how long is left alone for a minute, which is not waited for.
+	if h := s.host(at[once]); h.Failed > 0 || h.State != "ok" && h.Waiting+h.Queued+h.Stored != each {
+		t.Errorf("%s: %+v", names[once], h)
+	}
+	if st := s.standing().sum(); st.Failed+st.Ended > 0 || st.Admitted != int64(len(all)) {
+		t.Errorf("afterwards: %+v", st)
+	}
+	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+		t.Errorf("%d pages have lost a try", tried)
+	}
+}
