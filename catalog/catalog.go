@@ -286,6 +286,19 @@ type Tally struct {
 	Reasons map[string]int64 // pages by why they ended or failed
 }
 
+// Total adds up the counts of crawls.
+func Total(all []Tally) (c Counts) {
+	for _, t := range all {
+		c.Waiting += t.Waiting
+		c.Queued += t.Queued
+		c.Stored += t.Stored
+		c.Failed += t.Failed
+		c.Ended += t.Ended
+		c.Bytes += t.Bytes
+	}
+	return c
+}
+
 // Backlog splits the waiting pages by what they wait for.
 type Backlog struct {
 	Robots  int64 // robots.txt of their host is not read yet, or cannot be had

@@ -284,21 +284,13 @@ func (r *rig) run(j *job, echo bool) {
 	r.put(j, next...)
 }
 
-func (r *rig) tally() (sum catalog.Counts) {
+func (r *rig) tally() catalog.Counts {
 	r.t.Helper()
 	all, err := r.catalog.Status(r.t.Context())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, t := range all {
-		sum.Waiting += t.Waiting
-		sum.Queued += t.Queued
-		sum.Stored += t.Stored
-		sum.Failed += t.Failed
-		sum.Ended += t.Ended
-		sum.Bytes += t.Bytes
-	}
-	return sum
+	return catalog.Total(all)
 }
 
 // page is what a crawl found out about a page, without what differs between two runs of the same.

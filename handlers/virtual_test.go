@@ -110,19 +110,12 @@ func (a *age) until(within time.Duration, what string, ok func() bool) time.Dura
 	return time.Since(began)
 }
 
-func (a *age) counts() (sum catalog.Counts) {
+func (a *age) counts() catalog.Counts {
 	all, err := a.catalog.Status(context.Background())
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	for _, t := range all {
-		sum.Waiting += t.Waiting
-		sum.Queued += t.Queued
-		sum.Stored += t.Stored
-		sum.Failed += t.Failed
-		sum.Ended += t.Ended
-	}
-	return sum
+	return catalog.Total(all)
 }
 
 // over tells whether the crawl has begun, and nothing is left to do.

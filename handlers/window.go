@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"example.org/trawl/catalog"
 	"example.org/trawl/tasks"
 )
 
@@ -83,7 +84,7 @@ type meter struct {
 // meterEvery is how often the counters are read.
 const meterEvery = time.Second
 
-func (m *meter) rate(ctx context.Context, c Catalog) (float64, error) {
+func (m *meter) rate(ctx context.Context, from Catalog) (float64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -91,14 +92,12 @@ func (m *meter) rate(ctx context.Context, c Catalog) (float64, error) {
 	if span < meterEvery {
 		return m.perS, nil
 	}
-	all, err := c.Status(ctx)
+	all, err := from.Status(ctx)
 	if err != nil {
 		return 0, err
 	}
-	var closed int64
-	for _, t := range all {
-		closed += t.Stored + t.Failed + t.Ended
-	}
+	c := catalog.Total(all)
+	closed := c.Stored + c.Failed + c.Ended
 	if !m.at.IsZero() {
 		// A page that is opened again counts backwards: no rate is less than nothing.
 		m.perS += (max(float64(closed-m.closed)/span.Seconds(), 0) - m.perS) / 3

@@ -184,7 +184,7 @@ func openPages(ctx context.Context, p *parts) (int64, error) {
 		return 0, err
 	}
 	lag, err := p.catalog.IndexLag(ctx)
-	counts := total(all)
+	counts := catalog.Total(all)
 	return counts.Open() + leads + lag, err
 }
 

@@ -53,12 +53,7 @@ func explainCommand(a *app) *cobra.Command {
 		Args:  submit.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			rdb, done, err := a.briefRedis(ctx)
-			if err != nil {
-				return err
-			}
-			defer done()
-			return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
+			return a.withBoth(ctx, func(c *sqlite.Catalog, rdb redis.UniversalClient) error {
 				x, err := explain(ctx, c, rdb, crawl, args[0])
 				if err != nil {
 					return err

@@ -32,6 +32,16 @@ func (a *app) briefRedis(ctx context.Context) (redis.UniversalClient, func(), er
 	return rdb, func() { _ = rdb.Close() }, nil
 }
 
+// withBoth runs fn with the catalog and, where REDIS_URL says where it is, the Redis of the running processes; else with nil.
+func (a *app) withBoth(ctx context.Context, fn func(*sqlite.Catalog, redis.UniversalClient) error) error {
+	rdb, done, err := a.briefRedis(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return a.withCatalog(ctx, func(c *sqlite.Catalog) error { return fn(c, rdb) })
+}
+
 func statusCommand(a *app) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -41,12 +51,7 @@ func statusCommand(a *app) *cobra.Command {
 		Args:  submit.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			rdb, done, err := a.briefRedis(ctx)
-			if err != nil {
-				return err
-			}
-			defer done()
-			return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
+			return a.withBoth(ctx, func(c *sqlite.Catalog, rdb redis.UniversalClient) error {
 				s, err := status.Collect(ctx, c, rdb)
 				if err != nil {
 					return err

@@ -63,21 +63,9 @@ type meter struct {
 
 func startMeter(before []catalog.Tally) *meter {
 	now := time.Now()
-	m := &meter{began: now, at: now, cpu: cpuTime(), before: total(before)}
+	m := &meter{began: now, at: now, cpu: cpuTime(), before: catalog.Total(before)}
 	m.stored = m.before.Stored
 	return m
-}
-
-func total(all []catalog.Tally) (c catalog.Counts) {
-	for _, t := range all {
-		c.Waiting += t.Waiting
-		c.Queued += t.Queued
-		c.Stored += t.Stored
-		c.Failed += t.Failed
-		c.Ended += t.Ended
-		c.Bytes += t.Bytes
-	}
-	return c
 }
 
 // cpuTime is what this process has used so far.
@@ -95,11 +83,32 @@ func (m *meter) line(ctx context.Context, c *sqlite.Catalog) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	n, now := total(all), time.Now()
+	n, now := catalog.Total(all), time.Now()
 	rate := float64(n.Stored-m.stored) / now.Sub(m.at).Seconds()
 	m.at, m.stored = now, n.Stored
-	return fmt.Sprintf("%s stored, %s failed, %s ended, %s to go · %.0f pages/s · %s",
-		humanize.Comma(n.Stored), humanize.Comma(n.Failed), humanize.Comma(n.Ended), humanize.Comma(n.Open()), max(rate, 0), bytesOf(n.Bytes)), nil
+	s := fmt.Sprintf("%s stored, %s failed, %s ended, %s to go · %.0f pages/s · %s",
+		humanize.Comma(n.Stored), humanize.Comma(n.Failed), humanize.Comma(n.Ended), humanize.Comma(n.Open()), max(rate, 0), bytesOf(n.Bytes))
+	if n.Queued > 0 || n.Waiting == 0 {
+		return s, nil
+	}
+	why, err := stillness(ctx, c, now)
+	return s + why, err
+}
+
+// stillness says why pages wait although none is under way; "" when that is only for a moment.
+func stillness(ctx context.Context, c *sqlite.Catalog, now time.Time) (string, error) {
+	down, err := c.Outages(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(down) > 0 {
+		return " · waiting: " + fault.Of(fault.Kind(down[0].Kind)).Means, nil
+	}
+	b, err := c.Backlog(ctx, now)
+	if n := b.Backoff + b.DNS; n > 0 {
+		return fmt.Sprintf(" · %s wait for hosts in trouble", humanize.Comma(n)), err
+	}
+	return "", err
 }
 
 func bytesOf(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
@@ -109,7 +118,7 @@ func (m *meter) summary(ctx context.Context, c *sqlite.Catalog) (summary, error)
 	if err != nil {
 		return summary{}, err
 	}
-	n, took := total(all), time.Since(m.began)
+	n, took := catalog.Total(all), time.Since(m.began)
 	s := summary{
 		Stored: n.Stored, Failed: n.Failed, Ended: n.Ended, Waiting: n.Open(), Reasons: map[string]int64{},
 		New: max(n.Stored-m.before.Stored, 0), Bytes: n.Bytes - m.before.Bytes, Seconds: took.Seconds(),
