@@ -104,7 +104,7 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 	}
 	next := make([]tasks.Task, len(visits))
 	for i, v := range visits {
-		leg := tasks.Leg{Visit: v, Limit: limit, Slot: slot.Add(time.Duration(i) * apart).UnixMilli()}
+		leg := tasks.Leg{Visit: v, Limit: limit, Urgent: b.Urgent, Slot: slot.Add(time.Duration(i) * apart).UnixMilli()}
 		if next[i], err = c.first(ctx, leg); err != nil {
 			return tasks.Result{}, err
 		}

@@ -155,7 +155,7 @@ func (r *rig) Alive(_ context.Context, visits []string) ([]bool, error) {
 func (r *rig) Epoch(context.Context) (string, error) { return fmt.Sprint("epoch ", r.epoch), nil }
 
 // Load implements handlers.Work.
-func (*rig) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{Alone: true}, nil }
+func (*rig) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{}, nil }
 
 // Handover implements handlers.Work.
 func (*rig) Handover() time.Duration { return 0 }

@@ -56,7 +56,7 @@ func inAge(t *testing.T, test func(*age)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := &age{t: t, catalog: cat, web: &paperWeb{answers: map[string]answer{}}, dns: &paperDNS{ttl: time.Minute}, began: time.Now()}
+		a := &age{t: t, catalog: cat, web: &paperWeb{answers: map[string]answer{}, took: 50 * time.Millisecond}, dns: &paperDNS{ttl: time.Minute}, began: time.Now()}
 		a.Crawler = &handlers.Crawler{
 			Catalog: cat, Gate: frontier.NewMemoryGate(time.Time{}), DNS: a.dns, Web: a.web, Archive: store, Log: log,
 			Policy: handlers.Policy{Agent: "Trawl", HasContact: true, MaxBody: maxBody, Window: 4000, Patience: 24 * time.Hour},
@@ -64,13 +64,15 @@ func inAge(t *testing.T, test func(*age)) {
 		line := pipeline.New(a.Stages(), a.Crawler, events.Nowhere{}, log)
 		a.runner = inline.New(line, 64, func(ctx context.Context) (int64, error) { return a.open(), nil }, log)
 		a.Work = a.runner
+		defer func() { // also when the test gives up
+			if a.stop != nil {
+				a.stop()
+			}
+			if err := errors.Join(store.Close(), cat.Close()); err != nil {
+				t.Error(err)
+			}
+		}()
 		test(a)
-		if a.stop != nil {
-			a.stop()
-		}
-		if err := errors.Join(store.Close(), cat.Close()); err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -151,13 +153,14 @@ func polite(urls ...string) tasks.Admit {
 // answer is what a host of the paper web says.
 type answer func(r fetch.Request) (status int, header http.Header, took time.Duration, err error)
 
-// paperWeb is a web without a network. A host without an answer of its own answers with a short page in 50 ms; none has a
+// paperWeb is a web without a network. A host without an answer of its own answers with a short page; none has a
 // robots.txt.
 type paperWeb struct {
 	mu      sync.Mutex
 	answers map[string]answer
 	asked   []asked
-	down    bool // no connection comes about
+	took    time.Duration // for an answer
+	down    bool          // no connection comes about
 }
 
 type asked struct {
@@ -218,7 +221,7 @@ func (w *paperWeb) Do(ctx context.Context, r fetch.Request) (*fetch.Response, er
 	w.mu.Lock()
 	w.asked = append(w.asked, asked{host, path, time.Now()})
 	w.mu.Unlock()
-	status, header, took := http.StatusOK, http.Header{}, 50*time.Millisecond
+	status, header, took := http.StatusOK, http.Header{}, w.took
 	var err error
 	if path == "/robots.txt" {
 		status = http.StatusNotFound

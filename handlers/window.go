@@ -29,7 +29,7 @@ const (
 	memoryAdmit  = 0.75
 )
 
-// window is how many pages may be handed out in all, and how many of them to hosts without a delay; or why none may be.
+// window is how many pages may be handed out in all, and how many of them to be visited at once; or why none may be.
 func (c *Crawler) window(ctx context.Context) (total, ready int, why string, err error) {
 	if o := c.down(ctx); o != nil {
 		return 0, 0, "nothing is handed out: " + o.Kind, nil
@@ -49,11 +49,8 @@ func (c *Crawler) window(ctx context.Context) (total, ready int, why string, err
 		return 0, 0, fmt.Sprintf("nothing is handed out: %d answers wait to be stored", load.Store), nil
 	}
 	total = min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window)
-	ready = total
-	if !load.Alone {
-		if ready = max(readyMin, int(rate*readyTime.Seconds())) - load.Ready - load.Store; ready <= 0 {
-			ready = -1 // 0 would be no bound
-		}
+	if ready = max(readyMin, int(rate*readyTime.Seconds())) - load.Ready - load.Store; ready <= 0 {
+		ready = -1 // 0 would be no bound
 	}
 	return total, ready, "", nil
 }

@@ -228,8 +228,18 @@ func (r *Runner) Alive(_ context.Context, visits []string) ([]bool, error) {
 	return alive, nil
 }
 
-// Load implements handlers.Work: one process has no queue that others fill.
-func (*Runner) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{Alone: true}, nil }
+// Load implements handlers.Work.
+func (r *Runner) Load(context.Context) (l pipeline.Load, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for _, it := range r.due {
+		if it.task.About().ID != "" && !it.at.After(now) {
+			l.Ready++
+		}
+	}
+	return l, nil
+}
 
 // Epoch implements handlers.Work: a runner keeps nothing, so each is an epoch of its own.
 func (r *Runner) Epoch(context.Context) (string, error) { return "inline " + r.epoch, nil }

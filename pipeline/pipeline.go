@@ -43,7 +43,6 @@ type Load struct {
 	Ready  int     // visits that wait for a worker to ask their host
 	Store  int     // visits whose answer waits to be stored
 	Memory float64 // part of the queue's memory that is used; 0 when it has no bound
-	Alone  bool    // it is one process, in whose queue nobody else waits
 }
 
 // Recorder is told what happens. It must not block.

@@ -121,6 +121,7 @@ type Leg struct {
 	Addrs  []netip.Addr `json:"ip,omitempty"`
 	Slot   int64        `json:"slot,omitempty"` // Unix ms: the host must not be touched before
 	Limit  Limit        `json:"lim"`
+	Urgent bool         `json:"u,omitempty"`    // its slots come before those handed out earlier
 	Head   bool         `json:"head,omitempty"` // a HEAD has already been answered
 	Turn   bool         `json:"turn,omitempty"` // flips when a stage follows itself, so that the two IDs differ
 }

@@ -54,7 +54,7 @@ type promotion struct {
 	queued int // pages that are handed out, in all
 	left   int // lanes that may still be looked at
 	turn   int // pages that a lane gets in one turn
-	ready  int // pages of hosts without a delay that may still be handed out
+	ready  int // pages that may still be handed out to be visited at once
 	pauses pauses
 	hosts  map[int64]*hostRow
 	out    []catalog.Batch
@@ -75,6 +75,11 @@ func (p *promotion) room(priority int) int {
 	return total - p.queued
 }
 
+// open tells whether pages of that priority may still be handed out: there is room, and workers have not enough to do as it is.
+func (p *promotion) open(priority int) bool {
+	return p.room(priority) > 0 && (priority > 0 || p.ready > 0)
+}
+
 // lane is a lane whose turn it is.
 type lane struct {
 	id, host, crawl, submitter int64
@@ -83,7 +88,7 @@ type lane struct {
 
 // turns lets the submitters that have due pages of that priority take turns: the next is who was handed out least for its weight.
 func (p *promotion) turns(priority int) error {
-	if p.room(priority) <= 0 {
+	if !p.open(priority) {
 		return nil
 	}
 	shares, err := p.shares(priority)
@@ -96,7 +101,7 @@ func (p *promotion) turns(priority int) error {
 		lanes += len(s.lanes)
 	}
 	p.turn = max(1, p.room(priority)/max(lanes, 1))
-	for p.room(priority) > 0 {
+	for p.open(priority) {
 		s := next(shares)
 		if s == nil {
 			break
@@ -152,16 +157,18 @@ func (p *promotion) visits(h *hostRow, l lane, room int) (n int, more bool, err 
 	}
 	limit := min((free+lanes-1)/lanes, room, p.turn)
 	if h.pace() == 0 && l.priority <= 0 {
-		if limit = min(limit, p.ready); limit <= 0 {
-			return 0, false, nil // workers have enough to do: the lane stays due
-		}
+		limit = min(limit, p.ready)
 	}
+	idle := h.queued == 0
 	b := h.Batch
 	b.Urgent = l.priority > 0
 	n, err = p.some(b, l, limit)
 	h.queued += int64(n)
-	if h.pace() == 0 {
+	switch {
+	case h.pace() == 0:
 		p.ready -= n
+	case idle: // the first of them; the others wait for the host
+		p.ready--
 	}
 	switch {
 	case err != nil || n < limit:
@@ -280,6 +287,7 @@ func (p *promotion) readRobots(h *hostRow, l lane, probe bool) error {
 			return err
 		}
 		p.out = append(p.out, b)
+		p.ready--
 	}
 	return p.freeHost(h.HostID, lease)
 }
