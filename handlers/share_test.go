@@ -51,7 +51,7 @@ func TestFloodDelaysNobodyElse(t *testing.T) {
 	}
 	var alone, crowded time.Duration
 	// The flood has more to do than 64 workers can.
-	const slow = 300 * time.Millisecond
+	const slow = 120 * time.Millisecond
 	inAge(t, func(a *age) {
 		a.web.took = slow
 		a.start(by("b", 0, "http://first.test/")...)

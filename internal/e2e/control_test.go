@@ -13,7 +13,7 @@ import (
 )
 
 // effective is how long a word of the operator may take to be obeyed by every process.
-const effective = 2 * time.Second
+func effective() time.Duration { return 2 * time.Second * time.Duration(slack()) }
 
 // TestControl pauses a crawl, a host and a submitter while all of them are at work, restarts the workers, resumes, cancels a crawl,
 // and replays what failed. The hosts' log tells what was asked for after which word.
@@ -52,8 +52,8 @@ func TestControl(t *testing.T) {
 		s.must(append([]string{"trawl", "pause"}, what...)...)
 	}
 	since := time.Now()
-	s.waitAsked(w, names[free], 8, since.Add(effective))
-	silence(t, w, names, paused, since.Add(effective), "paused")
+	s.waitAsked(w, names[free], 8, since.Add(effective()))
+	silence(t, w, names, paused, since.Add(effective()), "paused")
 	if st := s.standing(); len(st.Paused) != 3 || st.Backlog["paused"] == 0 || st.backlog() != st.sum().Waiting+st.sum().Queued {
 		t.Errorf("while three things are paused: %+v", st)
 	}
@@ -62,7 +62,7 @@ func TestControl(t *testing.T) {
 		workers[i] = s.start("trawl", "worker")
 	}
 	s.waitAsked(w, names[free], 8, time.Now())
-	silence(t, w, names, paused, since.Add(effective), "paused, over a restart")
+	silence(t, w, names, paused, since.Add(effective()), "paused, over a restart")
 
 	s.must("trawl", "resume", "--crawl", "docs")
 	resumed := time.Now()
@@ -83,8 +83,8 @@ func (s *site) cancelled(t *testing.T, w *lab.Web, names []string) {
 	var done struct{ Cancelled int64 }
 	s.asJSON(&done, "trawl", "cancel", "--crawl", "docs", "--json")
 	since := time.Now()
-	s.waitAsked(w, names[4], 8, since.Add(effective))
-	silence(t, w, names, []int{0, 1}, since.Add(effective), "cancelled")
+	s.waitAsked(w, names[4], 8, since.Add(effective()))
+	silence(t, w, names, []int{0, 1}, since.Add(effective()), "cancelled")
 	st := s.standing()
 	i := slices.IndexFunc(st.Crawls, func(c tally) bool { return c.Name == "docs" })
 	if c := st.Crawls[i]; c.Ended != done.Cancelled || c.Ended == 0 || c.Waiting+c.Queued+c.Failed > 0 || c.Stored+c.Ended != c.Admitted {

@@ -65,8 +65,8 @@ func TestETA(t *testing.T) {
 	best := slices.MinFunc(ends, func(a, b guess) int { return int(a.at.Sub(quarter).Abs() - b.at.Sub(quarter).Abs()) })
 	real, said := ended.Sub(best.at), best.expected.Sub(best.at)
 	t.Logf("%d pages in %s; after %s it was said to take %s, and took %s", len(urls), ended.Sub(began), best.at.Sub(began), said, real)
-	if (said - real).Abs() > real/5 {
-		t.Errorf("said to take %s, took %s: more than 20 %% off", said, real)
+	if (said - real).Abs() > time.Duration(slack())*real/5 {
+		t.Errorf("said to take %s, took %s: too far off", said, real)
 	}
 	judge(t, pages, seen)
 }
@@ -162,7 +162,7 @@ func judge(t *testing.T, said []guess, seen map[string]time.Time) {
 		}
 		miss := at.Sub(g.expected)
 		off = append(off, miss)
-		if miss.Abs() <= max(2*time.Second, at.Sub(g.at)/10) {
+		if miss.Abs() <= time.Duration(slack())*max(2*time.Second, at.Sub(g.at)/10) {
 			right++
 		} else {
 			t.Logf("%s (%s): said to start in %s, started in %s", g.url, g.waits, g.expected.Sub(g.at), at.Sub(g.at))

@@ -46,7 +46,7 @@ func TestDNSOutage(t *testing.T) {
 	if st.Failed+st.Ended > 0 {
 		t.Errorf("during the outage: %+v", st)
 	}
-	if late := after(w.Requests(), declared.Add(time.Second)); len(late) > 0 && late[0].At.Before(ended) {
+	if late := after(w.Requests(), declared.Add(time.Duration(slack())*time.Second)); len(late) > 0 && late[0].At.Before(ended) {
 		t.Errorf("%s%s was asked for %s after the outage was known", late[0].Host, late[0].Path, late[0].At.Sub(declared))
 	}
 	burst, during := 0, 0

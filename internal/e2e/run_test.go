@@ -53,6 +53,15 @@ func whole(t *testing.T) {
 	}
 }
 
+// slack is by how much a claim about time may be missed: a machine that is busy with other tests is no reason to fail. With
+// TRAWL_E2E_STRICT set, alone on a machine, the claims are held to as they stand.
+func slack() int {
+	if os.Getenv("TRAWL_E2E_STRICT") != "" {
+		return 1
+	}
+	return 4
+}
+
 // web starts a simulated web that ends with the test.
 func web(t *testing.T, c lab.Config) *lab.Web {
 	t.Helper()
@@ -210,6 +219,7 @@ func (p *proc) running() bool {
 // waitFor polls until ok, and fails the test when that takes too long.
 func waitFor(t *testing.T, what string, atMost time.Duration, ok func() bool) {
 	t.Helper()
+	atMost *= time.Duration(slack())
 	deadline := time.NewTimer(atMost)
 	defer deadline.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)

@@ -44,8 +44,8 @@ func TestFairShares(t *testing.T) {
 	before := tallyOf(s.standing(), "flood")
 	crowded := s.lastStart(w, small(crowd+guests), delay)
 	t.Logf("100 pages of a small submission: %s alone, %s behind %d pages of somebody else", alone, crowded, before.Waiting+before.Queued)
-	if crowded > 2*alone {
-		t.Errorf("took %s beside a flood, want at most twice the %s that it takes alone", crowded, alone)
+	if crowded > time.Duration(2*slack())*alone {
+		t.Errorf("took %s beside a flood, and %s alone", crowded, alone)
 	}
 
 	// One page of a host that is busy with the flood, and one of a host that nobody knows yet: that one's robots.txt comes first.
@@ -58,7 +58,7 @@ func TestFairShares(t *testing.T) {
 		started := s.waitStarts(w, []string{url}, 20*time.Second)
 		took := started.Sub(began)
 		t.Logf("a page of high priority of a %s host started after %s", what, took)
-		if most := 2*time.Second + 2*delay; took > most {
+		if most := time.Duration(slack()) * (2*time.Second + 2*delay); took > most {
 			t.Errorf("a page of high priority of a %s host started after %s, want %s", what, took, most)
 		}
 	}
@@ -72,7 +72,7 @@ func (s *site) lastStart(w *lab.Web, urls []string, delay time.Duration) time.Du
 	s.t.Helper()
 	began := time.Now()
 	s.enqueue(urls, "--crawl", "small", "--submitter", "bob", "--delay", delay.String())
-	return s.waitStarts(w, urls, 45*time.Second).Sub(began)
+	return s.waitStarts(w, urls, 90*time.Second).Sub(began)
 }
 
 // waitStarts waits until each of the URLs was asked for and returns when the last one was.
