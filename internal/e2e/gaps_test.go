@@ -15,10 +15,10 @@ import (
 func TestGapsOfHostsDomainsAndAddresses(t *testing.T) {
 	whole(t)
 	const (
-		delay  = 200 * time.Millisecond
-		each   = 16
-		jitter = 50 * time.Millisecond
+		delay = 200 * time.Millisecond
+		each  = 16
 	)
+	jitter := 50 * time.Millisecond * time.Duration(slack())
 	w := web(t, lab.Config{Seed: 41, Hosts: 24, Domains: 6, Addresses: 4, Pages: 2400, Plain: true})
 	s, _ := cluster(t, w, 8)
 	by := pagesOf(t, w, each)
