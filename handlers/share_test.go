@@ -75,6 +75,7 @@ func TestFloodDelaysNobodyElse(t *testing.T) {
 // A page of high priority starts within two seconds, and what politeness asks for, whatever waits: also at a host with a long
 // backlog of its own.
 func TestHighPriorityStartsAtOnce(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		a.start(by("a", 0, spread("a", 200, 20_000)...)...)
 		a.until(10*time.Minute, "the flood", func() bool { return a.counts().Stored > 500 })
@@ -99,6 +100,7 @@ func TestHighPriorityStartsAtOnce(t *testing.T) {
 
 // A quota of pages a minute is kept, and the pages wait for it.
 func TestPagesAMinute(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		if err := a.catalog.SetQuota(a.t.Context(), catalog.Quota{Submitter: "a", Weight: 100, PerMinute: 60}); err != nil {
 			t.Fatal(err)

@@ -34,6 +34,7 @@ func TestTenMinutesWithoutDNS(t *testing.T) {
 }
 
 func TestTenMinutesWithoutUplink(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		a.start(polite(append(urls("a.test", 120), urls("b.test", 120)...)...))
 		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
@@ -76,6 +77,7 @@ func (a *age) allStored(n int64) {
 
 // Retry-After, in both of its forms, is the host's: none of its pages is asked for before, and the others are not held up.
 func TestRetryAfterHoldsTheHost(t *testing.T) {
+	long(t)
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
 		for name, value := range map[string]func() string{
 			"seconds": func() string { return "300" },
@@ -199,6 +201,7 @@ func TestBreaker(t *testing.T) {
 
 // Patience has an end: then pages fail of what the host's trouble is, without a request each.
 func TestPatience(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		a.Policy.Patience = 10 * time.Minute
 		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
