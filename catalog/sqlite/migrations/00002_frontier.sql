@@ -29,7 +29,6 @@ DROP INDEX pages_ready;
 CREATE INDEX pages_ready ON pages (lane_id, due, id) WHERE state = 0;
 
 CREATE INDEX pages_retry ON pages (due) WHERE state = 0 AND fault <> '';
-CREATE INDEX pages_failed ON pages (crawl_id, id) WHERE state = 3;
 
 DROP INDEX hosts_due;
 CREATE INDEX hosts_waiting ON hosts (waiting DESC) WHERE waiting > 0;
@@ -119,10 +118,8 @@ CREATE TABLE attempts (
   took    TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (page_id, at)
 ) WITHOUT ROWID;
-CREATE INDEX failures_kind ON failures (kind, page_id);
 
 -- +goose Down
-DROP INDEX failures_kind;
 DROP TABLE attempts;
 DROP TABLE outages;
 DROP TABLE schedules;
@@ -162,7 +159,6 @@ ALTER TABLE hosts DROP COLUMN site;
 ALTER TABLE hosts DROP COLUMN urgent_at;
 DROP INDEX hosts_waiting;
 CREATE INDEX hosts_due ON hosts (promote_at) WHERE waiting > 0;
-DROP INDEX pages_failed;
 DROP INDEX pages_retry;
 DROP INDEX pages_ready;
 CREATE INDEX pages_ready ON pages (host_id, priority DESC, due, id) WHERE state = 0;
