@@ -320,20 +320,23 @@ func TestLeaderLeaves(t *testing.T) {
 	})
 	r := resolver(t, dnscache.Options{Timeout: 10 * time.Second}, s)
 	ctx, leave := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
 		_, err := r.Lookup(ctx, "a.test")
 		if !errors.Is(err, context.Canceled) || fault.KindOf(err) != fault.Stopped {
 			t.Errorf("the leader got %v", err)
 		}
-	})
+	}()
 	<-asked
+	var wg sync.WaitGroup
 	wg.Go(func() {
 		if a, err := r.Lookup(t.Context(), "a.test"); err != nil || texts(a.Addrs) != "192.0.2.1" {
 			t.Errorf("the follower got %v, %v", a, err)
 		}
 	})
 	leave()
+	<-left
 	close(release)
 	wg.Wait()
 }
