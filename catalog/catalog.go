@@ -43,15 +43,16 @@ const NoLimit = -1
 
 // Crawl is a named collection of pages.
 type Crawl struct {
-	ID       int64
-	Name     string
-	Settings json.RawMessage // all of them, as the handlers read them
-	Limits                   // these and MaxPages also as the catalog itself needs them
-	MaxPages int64
-	Price    float64  // that a look at a page has to be worth: see Price
-	Roots    []string // what its scope is made of
-	Readmit  bool     // of a change: it concerns links that were read before, which are to be admitted once more
-	Created  time.Time
+	ID        int64
+	Name      string
+	Settings  json.RawMessage // all of them, as the handlers read them
+	Limits                    // these and MaxPages also as the catalog itself needs them
+	MaxPages  int64
+	MazePages int64    // that are visited of a maze before it has led anywhere; 0: no limit
+	Price     float64  // that a look at a page has to be worth: see Price
+	Roots     []string // what its scope is made of
+	Readmit   bool     // of a change: it concerns links that were read before, which are to be admitted once more
+	Created   time.Time
 }
 
 // Limits is how hard a host may be pressed.
@@ -72,25 +73,32 @@ type Candidate struct {
 	Priority int       // greater is sooner
 	Sitemap  bool      // it is a sitemap or a feed
 	Modified time.Time // when it changed last, as a sitemap says: it is visited again if it was visited before that
+	Maze     string    // that it is in by its looks; "": none
+	Form     string    // path and names of the parameters, of a URL with a query
+	Beside   bool      // the page that links to it has the same path, and a query too
+	Within   []Allowance
 }
 
 // Admission is a batch of candidates for one crawl.
 type Admission struct {
-	Crawl     int64
-	Submitter string
-	Origin    string
-	From      string // the URL that links to them
-	Lead      *Lead  // the page that links to them: it leads nowhere new once this is written
-	Now       time.Time
-	Again     bool // pages that are closed are visited once more
-	Pages     []Candidate
+	Crawl      int64
+	Submitter  string
+	Origin     string
+	From       string // the URL that links to them
+	Finder     int64  // the page that does, unless it is one that lists what there is; 0: they come from outside
+	FinderForm string // as Candidate.Form
+	Lead       *Lead  // the page that links to them: it leads nowhere new once this is written
+	Now        time.Time
+	Again      bool // pages that are closed are visited once more
+	Pages      []Candidate
 }
 
 // Admitted says what became of an Admission.
 type Admitted struct {
 	New   []string // URLs that were not known
 	Leads []Lead   // closed pages that turn out to be nearer, or to reach further: where they lead is to be admitted again
-	Over  int      // candidates that the crawl's MaxPages left out
+	Over  int      // candidates that the crawl's MaxPages, or an Allowance, left out
+	Held  int      // candidates that are in a maze, and left out for now
 	Quota int      // candidates that its submitter's quota does not let in for now
 }
 
@@ -134,7 +142,7 @@ type Promoted struct {
 	Tries     int // that met an error so far
 	// Of the last stored visit, if there was one.
 	FinalURL, ETag, LastModified, Payload string
-	FetchedAt                             time.Time
+	BodyAt                                time.Time // when the body that is in the archive came
 }
 
 // Lease is a visit that has been under way for long.
@@ -168,6 +176,8 @@ type Storing struct {
 	Description  string
 	Lang         string
 	Canonical    string
+	Defers       bool   // Canonical is another page, which is indexed in its place
+	Print        uint64 // fingerprint of its text, by package simhash; 0: none
 	ETag         string
 	LastModified string
 	FetchedAt    time.Time
@@ -336,6 +346,8 @@ type Page struct {
 	Revisit   Revisit // its next look; only At, Last, Looks and Changes
 	FirstSeen time.Time
 	Indexed   bool
+	Copy      Copy
+	CopyOf    string // the URL that it is a copy of
 	Storing
 	// Text and Links only when asked for.
 }

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -38,12 +40,12 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 		return tasks.Done().With(tasks.Fact{Reason: "nothing new"}), nil
 	}
 	got, err := c.admit(ctx, catalog.Admission{
-		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Lead: lead, Now: time.Now(), Again: t.Again, Pages: pages,
+		Crawl: crawl.ID, Submitter: t.Submitter, Origin: string(t.Origin), From: t.From, Finder: finder(t), FinderForm: frontier.LookAt(t.From).Form, Lead: lead, Now: time.Now(), Again: t.Again, Pages: pages,
 	})
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("admit to %s: %w", t.Crawl, err)
 	}
-	if got.Over+got.Quota == 0 {
+	if got.Over+got.Quota+got.Held == 0 {
 		c.seen.add(crawl.ID, pages)
 	}
 	res := tasks.Done().With(tasks.Fact{Reason: admitted(len(pages), got)})
@@ -83,7 +85,7 @@ func (c *Crawler) admit(ctx context.Context, a catalog.Admission) (all catalog.A
 			return all, err
 		}
 		all.New, all.Leads = append(all.New, got.New...), append(all.Leads, got.Leads...)
-		all.Over, all.Quota = all.Over+got.Over, all.Quota+got.Quota
+		all.Over, all.Quota, all.Held = all.Over+got.Over, all.Quota+got.Quota, all.Held+got.Held
 		if len(pages) == 0 {
 			return all, nil
 		}
@@ -125,7 +127,10 @@ func expand(l *catalog.Lead) []tasks.Task {
 func admitted(asked int, got catalog.Admitted) string {
 	s := fmt.Sprintf("%d of %d new", len(got.New), asked)
 	if got.Over > 0 {
-		s += fmt.Sprintf(", %d over the crawl's page limit", got.Over)
+		s += fmt.Sprintf(", %d over a page limit", got.Over)
+	}
+	if got.Held > 0 {
+		s += fmt.Sprintf(", %d left out for they look endless", got.Held)
 	}
 	if got.Quota > 0 {
 		s += fmt.Sprintf(", %d wait for their submitter's quota", got.Quota)
@@ -139,6 +144,7 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		return c.crawl(ctx, t.Crawl)
 	}
 	var settings tasks.Settings
+	widened := false
 	merge := func(old json.RawMessage) (catalog.Crawl, error) {
 		was, err := tasks.Defaults().Merge(old)
 		s := was
@@ -146,12 +152,14 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 			s, err = was.Merge(t.Settings)
 		}
 		// These decide which links are let in.
-		readmit := len(old) > 0 && (s.Include != was.Include || s.Exclude != was.Exclude || s.MaxPages != was.MaxPages)
+		readmit := len(old) > 0 && (s.Include != was.Include || s.Exclude != was.Exclude || s.MaxPages != was.MaxPages ||
+			s.MaxHostPages != was.MaxHostPages || !maps.Equal(s.MaxPathPages, was.MaxPathPages))
+		widened = len(old) > 0 && s.MazePages != was.MazePages
 		settings = s
 		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
 		all, jerr := json.Marshal(s)
 		limits := catalog.Limits{Delay: s.Delay, PerHost: s.PerHost, PerDomain: s.PerDomain, PerIP: s.PerIP, Adapt: !s.NoAdapt}
-		return catalog.Crawl{Settings: all, Limits: limits, MaxPages: s.MaxPages, Readmit: readmit}, errors.Join(err, jerr)
+		return catalog.Crawl{Settings: all, Limits: limits, MaxPages: s.MaxPages, MazePages: s.MazePages, Readmit: readmit}, errors.Join(err, jerr)
 	}
 	kind := tasks.Defaults()
 	if old, err := c.Catalog.Crawl(ctx, t.Crawl); err == nil {
@@ -168,6 +176,11 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		return nil, err
 	}
 	c.crawls.drop(t.Crawl)
+	if widened {
+		if _, err := c.Catalog.OpenMazes(ctx, row.ID, time.Now()); err != nil {
+			return nil, err
+		}
+	}
 	if settings.Recrawl {
 		n, err := c.Catalog.Recrawl(ctx, row.ID, time.Now())
 		if err != nil {
@@ -196,6 +209,7 @@ func roots(t tasks.Admit, kind tasks.Scope) []string {
 // candidates are the URLs of t that may be new: canonical, in scope, no trap, and not seen a moment ago.
 func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 	out := make([]catalog.Candidate, 0, len(t.URLs))
+	from, _, _ := strings.Cut(frontier.LookAt(t.From).Form, "?")
 	for _, line := range t.URLs {
 		l := parseListed(line)
 		raw := l.url
@@ -205,6 +219,9 @@ func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 				c.Log.Warn("refused", "crawl", t.Crawl, "url", raw, "err", err)
 			}
 			continue
+		}
+		if t.Origin == tasks.OriginLink || t.Origin == tasks.OriginSitemap { // where a site redirects to, it wants to be asked
+			u = frontier.Bare(u)
 		}
 		p := catalog.Candidate{
 			URL: u, Host: weburl.Host(u), Depth: t.Depth, Reach: t.Reach, Priority: t.Priority, Sitemap: l.sitemap || t.Sitemap, Modified: l.modified,
@@ -218,8 +235,37 @@ func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 		if frontier.Trap(u) != "" {
 			continue
 		}
+		looks := frontier.LookAt(u)
+		path, _, has := strings.Cut(looks.Form, "?")
+		p.Maze, p.Form, p.Beside = looks.Maze, looks.Form, has && path == from
+		p.Within = crawl.within(u, p.Host)
 		if t.Again || !p.Modified.IsZero() || !c.seen.has(crawl.ID, p) {
 			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// finder is the page that leads to the URLs of t, unless it is one that is there to list what there is.
+func finder(t tasks.Admit) int64 {
+	if t.Origin == tasks.OriginSitemap {
+		return 0
+	}
+	return t.Page
+}
+
+// within lists the bounded parts of the crawl that a page of host belongs to.
+func (cr *crawl) within(u, host string) (out []catalog.Allowance) {
+	if n := cr.settings.MaxHostPages; n > 0 {
+		out = append(out, catalog.Allowance{Name: host, Most: n})
+	}
+	for folder, n := range cr.settings.MaxPathPages {
+		path := weburl.Path(u)
+		if strings.HasPrefix(folder, "/") {
+			folder = strings.TrimSuffix(u, path) + folder
+		}
+		if n > 0 && strings.HasPrefix(u, folder) {
+			out = append(out, catalog.Allowance{Name: folder, Most: n})
 		}
 	}
 	return out

@@ -31,6 +31,8 @@ type Frontier interface {
 	Crawl(ctx context.Context, name string) (catalog.Crawl, error)
 	// Admit adds what is new and keeps the rest, with the least depth each page was found at.
 	Admit(ctx context.Context, a catalog.Admission) (catalog.Admitted, error)
+	// OpenMazes lets in what was left out, as far as the crawl's settings say by now.
+	OpenMazes(ctx context.Context, crawl int64, now time.Time) (int64, error)
 	// Promote never hands out a page twice, in however many processes it runs at once.
 	Promote(ctx context.Context, w catalog.Window) ([]catalog.Batch, error)
 }

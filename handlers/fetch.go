@@ -62,7 +62,7 @@ func guarded(err error) tasks.Reason {
 func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
 	fact := tasks.Fact{Status: a.Status, Took: took(a, time.Time{})}
 	switch {
-	case a.Status == http.StatusNotModified && t.Visit.Prior != nil:
+	case a.Status == http.StatusNotModified && t.Visit.Prior != nil && t.URL() == priorURL(t.Visit):
 		return c.unchanged(ctx, t, a, at)
 	case a.Status >= 300 && a.Status < 400 && a.Location != "":
 		return c.redirect(ctx, t, a, at)

@@ -184,7 +184,7 @@ func (c *Crawler) obeyRobots(ctx context.Context, b catalog.Batch) (allowed []ta
 func visitOf(p catalog.Promoted) tasks.Visit {
 	v := tasks.Visit{ID: p.Visit, Page: p.ID, URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Depth: p.Depth, Reach: p.Reach, Sitemap: p.Sitemap, Tries: p.Tries}
 	if p.Payload != "" {
-		v.Prior = &tasks.Prior{ETag: p.ETag, LastModified: p.LastModified, Payload: p.Payload, At: p.FetchedAt, URL: p.FinalURL}
+		v.Prior = &tasks.Prior{ETag: p.ETag, LastModified: p.LastModified, Payload: p.Payload, At: p.BodyAt, URL: p.FinalURL}
 	}
 	return v
 }

@@ -1,14 +1,20 @@
 package handlers_test
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"example.org/trawl/archive"
 	"example.org/trawl/catalog"
 	"example.org/trawl/fetch"
+	"example.org/trawl/handlers"
 	"example.org/trawl/tasks"
 )
 
@@ -60,11 +66,47 @@ func (a *age) days(n int) {
 	}
 }
 
-// Pages that change often are looked at often, those that stay as they are less and less; what is unchanged costs no body, and what
-// is gone is looked at a few times more.
+// shelf is an archive that reads each record again once it is written, and remembers by URL what there is.
+type shelf struct {
+	handlers.Archive
+	mu   sync.Mutex
+	kept map[string]kept
+}
+
+// kept are the payloads of a URL's records.
+type kept struct{ responses, revisits []string }
+
+// Append implements handlers.Archive.
+func (s *shelf) Append(ctx context.Context, x archive.Exchange) (archive.Ref, string, error) {
+	ref, digest, err := s.Archive.Append(ctx, x)
+	if err != nil {
+		return ref, digest, err
+	}
+	rec, err := s.Read(ref)
+	if err != nil {
+		return ref, digest, err
+	}
+	defer rec.Body.Close()
+	body, err := io.ReadAll(rec.Body)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept[x.URL]
+	if rec.Header.Get("WARC-Type") == "revisit" {
+		k.revisits = append(k.revisits, string(body))
+	} else {
+		k.responses = append(k.responses, string(body))
+	}
+	s.kept[x.URL] = k
+	return ref, digest, err
+}
+
+// Pages that change often are looked at often, those that stay as they are less and less; what is unchanged costs no body, with a
+// validator or without, and what is gone is looked at a few times more.
 func TestRevisitsFollowTheChanges(t *testing.T) {
 	long(t)
 	inAge(t, func(a *age) {
+		shelf := &shelf{Archive: a.Archive, kept: map[string]kept{}}
+		a.Archive = shelf
 		gone := false
 		a.changing("a.test", func(path string) time.Duration {
 			return map[string]time.Duration{"/often": 6 * time.Hour, "/seldom": 10 * 24 * time.Hour}[path]
@@ -75,7 +117,7 @@ func TestRevisitsFollowTheChanges(t *testing.T) {
 			}
 			return http.StatusOK, nil, time.Millisecond, nil
 		})
-		if err := a.runner.Run(a.t.Context(), revisiting("", "http://a.test/often", "http://a.test/seldom", "http://a.test/never", "http://b.test/x")); err != nil {
+		if err := a.runner.Run(a.t.Context(), revisiting("", "http://a.test/often", "http://a.test/seldom", "http://a.test/never", "http://b.test/x", "http://c.test/bare")); err != nil {
 			t.Fatal(err)
 		}
 		gone = true
@@ -87,6 +129,18 @@ func TestRevisitsFollowTheChanges(t *testing.T) {
 		}
 		if next := never.Revisit.At.Sub(never.Revisit.Last); next < 5*24*time.Hour {
 			t.Errorf("a page that never changed is looked at again after %s", next)
+		}
+		for _, p := range []catalog.Page{often, seldom, never, a.page("http://c.test/bare")} {
+			k := shelf.kept[p.URL]
+			looks, bodies := len(k.responses)+len(k.revisits), len(k.responses)
+			t.Logf("%s: %d looks left %d bodies in the archive", p.URL, looks, bodies)
+			if stays := p.URL != often.URL && p.URL != seldom.URL; looks != p.Visits || looks == bodies || stays != (bodies == 1) {
+				t.Errorf("%s: %d looks left %d bodies and %d revisits in the archive", p.URL, p.Visits, bodies, len(k.revisits))
+			}
+			slices.Sort(k.responses)
+			if n := len(slices.Compact(k.responses)); n != bodies || strings.Join(k.revisits, "") != "" {
+				t.Errorf("%s: %d of %d bodies in the archive differ, and revisits hold %.100q", p.URL, n, bodies, k.revisits)
+			}
 		}
 		if x := a.page("http://b.test/x"); x.State != catalog.Ended || x.Reason != string(tasks.Gone) || x.Visits < 2 || x.Visits > 5 {
 			t.Errorf("gone: %s %s after %d looks", x.State, x.Reason, x.Visits)

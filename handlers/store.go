@@ -13,8 +13,10 @@ import (
 	"example.org/trawl/extract"
 	"example.org/trawl/fault"
 	"example.org/trawl/robots"
+	"example.org/trawl/simhash"
 	"example.org/trawl/sitemap"
 	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
 )
 
 // robotsFresh is how long a robots.txt holds (RFC 9309 §2.4).
@@ -72,6 +74,10 @@ func (c *Crawler) read(ctx context.Context, crawl *crawl, t tasks.Store, s *cata
 	}
 	noindex, nofollow := extract.Directives(t.RobotsTag, c.Policy.Agent)
 	s.Charset, s.Title, s.Description, s.Lang, s.Canonical, s.Text = doc.Charset, doc.Title, doc.Description, doc.Lang, doc.Canonical, doc.Text
+	s.Print = simhash.Of(doc.Text)
+	if s.Defers = defers(t, doc.Canonical); s.Defers {
+		s.Links = append(s.Links, doc.Canonical)
+	}
 	for _, l := range doc.Links {
 		if !l.NoFollow {
 			s.Links = append(s.Links, l.URL)
@@ -87,6 +93,11 @@ func (c *Crawler) read(ctx context.Context, crawl *crawl, t tasks.Store, s *cata
 	s.Follow = !nofollow && !doc.NoFollow && len(s.Links) > 0
 	s.Searchable = !noindex && !doc.NoIndex && !crawl.settings.NoIndex
 	return nil
+}
+
+// defers tells whether a page names another one of its site as the canonical one.
+func defers(t tasks.Store, canonical string) bool {
+	return canonical != "" && canonical != t.URL() && canonical != t.Visit.URL && weburl.Site(weburl.Hostname(canonical)) == weburl.Site(weburl.Hostname(t.URL()))
 }
 
 func (c *Crawler) document(body []byte, t tasks.Store, mediaType string) (extract.Document, error) {

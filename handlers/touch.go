@@ -78,7 +78,8 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 			return c.Gate.Start(ctx, units, leg.Visit.ID, probe)
 		}))
 	}}
-	if p := leg.Visit.Prior; p != nil && leg.Hop == 0 && method == http.MethodGet {
+	// What marks a version is the mark of one URL: behind a redirect it is another's.
+	if p := leg.Visit.Prior; p != nil && leg.URL() == priorURL(leg.Visit) && method == http.MethodGet {
 		req.ETag, req.LastModified = p.ETag, p.LastModified
 	}
 	resp, err := c.Web.Do(ctx, req)

@@ -26,6 +26,7 @@ func (m *model) delivery(s *site, k int, kd kind, at time.Time) delivery {
 		d.chunked = r.oneIn(10)
 	}
 	d.tag, d.dated = !r.oneIn(3), r.oneIn(2)
+	d.tag = d.tag || m.marked && !d.dated
 	d.etag = strconv.FormatUint(r.next(), 36)
 	first := time.Unix(1_700_000_000+int64(r.n(30_000_000)), 0)
 	if first.After(m.began) {

@@ -41,6 +41,7 @@ type Config struct {
 	Now         func() time.Time // the clock of the log and of what changes; nil: time.Now
 	Plain       bool             // only plain pages: no redirects, errors, disallowed pages, odd charsets or codings
 	Errors      bool             // some pages answer 500
+	Validators  bool             // every page with a body has an ETag or a Last-Modified; else a sixth have neither
 	NoLog       bool             // keep no log of the requests and questions
 	CrawlDelay  time.Duration    // in robots.txt, in seconds; 0: none
 	Rates       []time.Duration  // page k of a host changes its text at random moments, on average so far apart as Rates[k mod len]; 0: never

@@ -259,6 +259,48 @@ func TestConditionalRequests(t *testing.T) {
 	}
 }
 
+// TestValidators has every page carry a validator, and leaves the rest of the web as it is without.
+func TestValidators(t *testing.T) {
+	c := Config{Seed: 7, Hosts: 3, Pages: 300, Validators: true}
+	w := start(t, c)
+	c.Validators = false
+	usual := newModel(c, w.port)
+	usual.began = w.began
+	asker, given, pages := client(t, w), 0, 0
+	for i, s := range w.model.sites {
+		for k := range s.pages {
+			url, kd := w.model.url(s, k), w.model.kind(s, k)
+			if was := usual.url(usual.sites[i], k); was != url {
+				t.Fatalf("%s is %s without", url, was)
+			}
+			if !kd.document() {
+				continue
+			}
+			pages++
+			res := ask(t, asker, "GET", url)
+			if res.StatusCode != 200 || res.Header.Get("ETag") == "" && res.Header.Get("Last-Modified") == "" {
+				t.Errorf("%s: status %d with the header %v", url, res.StatusCode, res.Header)
+			}
+			conditions(t, w, url, res, 304)
+			if body := usual.appendBody(nil, usual.sites[i], k, usual.kind(usual.sites[i], k)); !bytes.Equal(res.body, body) {
+				t.Errorf("%s: %d bytes, and others without: %d", url, len(res.body), len(body))
+			}
+			want := usual.delivery(usual.sites[i], k, kd, w.began)
+			if !want.tag && !want.dated {
+				want.tag = true
+				given++
+			}
+			if got := w.model.delivery(s, k, kd, w.began); got != want {
+				t.Errorf("%s: %+v, want %+v", url, got, want)
+			}
+		}
+	}
+	if given < pages/12 || given > pages/4 {
+		t.Errorf("%d of %d pages have no validator without: want about a sixth", given, pages)
+	}
+	t.Logf("%d of %d pages were given an ETag", given, pages)
+}
+
 func TestDNS(t *testing.T) {
 	w := start(t, Config{Pages: 10})
 	for _, network := range []string{"udp", "tcp"} {

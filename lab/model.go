@@ -12,6 +12,7 @@ type model struct {
 	seed    uint64
 	plain   bool
 	errors  bool
+	marked  bool // every page with a body has a validator
 	port    int
 	domains int           // 0: all hosts are in lab.test
 	delay   time.Duration // Crawl-delay in robots.txt; 0: no such line
@@ -97,7 +98,7 @@ func mixed() map[kind]int {
 }
 
 func newModel(c Config, port int) *model {
-	m := &model{seed: c.Seed, plain: c.Plain, errors: c.Errors, port: port, domains: c.Domains, delay: c.CrawlDelay, rates: c.Rates, traps: c.Traps, feeds: c.Feeds, png: dot()}
+	m := &model{seed: c.Seed, plain: c.Plain, errors: c.Errors, marked: c.Validators, port: port, domains: c.Domains, delay: c.CrawlDelay, rates: c.Rates, traps: c.Traps, feeds: c.Feeds, png: dot()}
 	for i, t := range tongues() {
 		m.prose = append(m.prose, newProse(c.Seed, i, t))
 	}

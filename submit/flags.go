@@ -22,6 +22,8 @@ type Flags struct {
 	include                   string
 	exclude                   string
 	maxPages                  int64
+	maxHostPages, mazePages   int64
+	maxPathPages              map[string]int64
 	delay                     string
 	perHost                   int
 	perDomain                 int
@@ -48,6 +50,9 @@ func NewFlags(set *pflag.FlagSet, depth int) *Flags {
 	set.StringVar(&f.include, "include", "", "regular expression that links must match")
 	set.StringVar(&f.exclude, "exclude", "", "regular expression that links must not match")
 	set.Int64Var(&f.maxPages, "max-pages", d.MaxPages, "most pages of the crawl")
+	set.Int64Var(&f.maxHostPages, "max-host-pages", 0, "most pages of each host; 0 for no limit")
+	set.StringToInt64Var(&f.maxPathPages, "max-path-pages", nil, "most pages below a folder, as /shop/=500 or http://example.org/shop/=500; may be repeated")
+	set.Int64Var(&f.mazePages, "maze-pages", d.MazePages, "pages to visit of what looks endless, such as a calendar, before it has led anywhere; 0 for no limit")
 	set.StringVar(&f.delay, "delay", d.Delay.String(), "least time between two starts at one host; 0 for none")
 	set.IntVar(&f.perHost, "per-host", 0, "connections at once to one host (1 unless the delay is 0, then 16)")
 	set.IntVar(&f.perDomain, "per-domain", 0, "press all hosts of a registrable domain no harder than so many hosts; 0 for no limit")
@@ -109,7 +114,8 @@ func (f *Flags) named() (map[string]any, error) {
 		value any
 	}{
 		"scope": {"scope", f.scope}, "include": {"include", f.include}, "exclude": {"exclude", f.exclude},
-		"max-pages": {"max_pages", f.maxPages}, "head": {"head", f.head}, "per-host": {"per_host", f.perHost},
+		"max-pages": {"max_pages", f.maxPages}, "max-host-pages": {"max_host_pages", f.maxHostPages}, "max-path-pages": {"max_path_pages", f.maxPathPages},
+		"maze-pages": {"maze_pages", f.mazePages}, "head": {"head", f.head}, "per-host": {"per_host", f.perHost},
 		"revisit": {"revisit", f.revisit}, "revisit-budget": {"revisit_budget", f.revisitBudget},
 		"revisit-least": {"revisit_least", f.revisitLeast}, "revisit-most": {"revisit_most", f.revisitMost},
 		"per-domain": {"per_domain", f.perDomain}, "per-ip": {"per_ip", f.perIP},

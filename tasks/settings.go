@@ -4,19 +4,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"strings"
 	"time"
 )
 
 // Settings is what a crawl is told by its submitters; the last submission that names a setting wins. A submission carries
 // only what was named, as a JSON object with some of these fields, so that it leaves the rest as it was.
 type Settings struct {
-	Scope    Scope         `json:"scope"`
-	Include  string        `json:"include,omitempty"` // regular expression that links must match
-	Exclude  string        `json:"exclude,omitempty"` // regular expression that links must not match
-	MaxPages int64         `json:"max_pages"`
-	Delay    time.Duration `json:"delay"`    // least time between two starts at one host
-	PerHost  int           `json:"per_host"` // connections at once to one host
+	Scope    Scope  `json:"scope"`
+	Include  string `json:"include,omitempty"` // regular expression that links must match
+	Exclude  string `json:"exclude,omitempty"` // regular expression that links must not match
+	MaxPages int64  `json:"max_pages"`
+	// MaxHostPages and MaxPathPages bound the pages of each host, and those below a folder ("/shop/" at every host, or
+	// "http://example.org/shop/"); 0: no limit.
+	MaxHostPages int64            `json:"max_host_pages,omitempty"`
+	MaxPathPages map[string]int64 `json:"max_path_pages,omitempty"`
+	MazePages    int64            `json:"maze_pages"` // of what looks endless that are visited before it has led anywhere; 0: no limit
+	Delay        time.Duration    `json:"delay"`      // least time between two starts at one host
+	PerHost      int              `json:"per_host"`   // connections at once to one host
 	// PerDomain and PerIP press all hosts of a registrable domain, and all at one address, no harder than so many hosts; 0: no limit.
 	PerDomain int      `json:"per_domain,omitempty"`
 	PerIP     int      `json:"per_ip,omitempty"`
@@ -66,7 +73,7 @@ const (
 
 // Defaults are the settings of a crawl of which nothing was said.
 func Defaults() Settings {
-	return Settings{Scope: ScopeHost, MaxPages: 10_000, Delay: time.Second, PerHost: 1, Head: HeadAuto, Revisit: RevisitOff, RevisitLeast: time.Hour, RevisitMost: 60 * 24 * time.Hour}
+	return Settings{Scope: ScopeHost, MaxPages: 10_000, MazePages: 100, Delay: time.Second, PerHost: 1, Head: HeadAuto, Revisit: RevisitOff, RevisitLeast: time.Hour, RevisitMost: 60 * 24 * time.Hour}
 }
 
 // Merge returns s with what the JSON object named says instead.
@@ -74,6 +81,7 @@ func (s Settings) Merge(named json.RawMessage) (Settings, error) {
 	if len(named) == 0 {
 		return s, nil
 	}
+	s.MaxPathPages = maps.Clone(s.MaxPathPages) // what is named is added to it
 	if err := json.Unmarshal(named, &s); err != nil {
 		return s, fmt.Errorf("settings: %w", err)
 	}
@@ -110,6 +118,17 @@ func (s Settings) Validate() error {
 	}
 	if s.MaxPages < 1 {
 		errs = append(errs, fmt.Errorf("--max-pages %d: want at least 1", s.MaxPages))
+	}
+	if s.MaxHostPages < 0 {
+		errs = append(errs, fmt.Errorf("--max-host-pages %d: want at least 1, or 0 for no limit", s.MaxHostPages))
+	}
+	for folder, n := range s.MaxPathPages {
+		if n < 0 || !strings.HasSuffix(folder, "/") || !strings.HasPrefix(folder, "/") && !strings.HasPrefix(folder, "http://") && !strings.HasPrefix(folder, "https://") {
+			errs = append(errs, fmt.Errorf("--max-path-pages %s=%d: want a folder such as /shop/ or http://example.org/shop/ and a number, 0 for no limit", cut(folder), n))
+		}
+	}
+	if s.MazePages < 0 {
+		errs = append(errs, fmt.Errorf("--maze-pages %d: want at least 1, or 0 for no limit", s.MazePages))
 	}
 	if s.Delay < 0 {
 		errs = append(errs, fmt.Errorf("--delay %s: want 0 or more", s.Delay))

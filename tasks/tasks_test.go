@@ -3,6 +3,7 @@ package tasks_test
 import (
 	"encoding/json"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -109,10 +110,10 @@ func TestSettingsMergeOnlyWhatIsNamed(t *testing.T) {
 	got, err := old.Merge(json.RawMessage(`{"delay":0,"per_host":16,"include":""}`))
 	want := old
 	want.Delay, want.PerHost, want.Include = 0, 16, ""
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if got, err := old.Merge(nil); err != nil || got != old {
+	if got, err := old.Merge(nil); err != nil || !reflect.DeepEqual(got, old) {
 		t.Errorf("nothing named: %+v, %v", got, err)
 	}
 	for _, bad := range []string{`{"scope":"town"}`, `{"head":"often"}`, `{"include":"("}`, `{"exclude":"["}`, `{"max_pages":0}`, `{"delay":-1}`, `{"per_host":0}`, `[]`} {

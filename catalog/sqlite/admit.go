@@ -44,56 +44,16 @@ func (c *Catalog) Admit(ctx context.Context, a catalog.Admission) (catalog.Admit
 		if err != nil {
 			return err
 		}
-		touched := map[int64]bool{} // lanes
-		for _, p := range a.Pages {
-			host, err := c.id(t, "hosts", p.Host)
-			if err != nil {
-				return err
-			}
-			key := pageKey(p.URL)
-			if room <= 0 || allowed <= 0 {
-				known, err := t.row(`SELECT 1 FROM pages WHERE crawl_id=? AND key=?`, []any{a.Crawl, key}, new(int))
-				if err != nil {
-					return err
-				}
-				switch {
-				case known:
-				case room <= 0:
-					out.Over++
-					continue
-				default:
-					out.Quota++
-					continue
-				}
-			}
-			at := place{crawl: a.Crawl, host: host, submitter: submitter}
-			if at.lane, err = c.lane(t, at, p.Priority); err != nil {
-				return err
-			}
-			n, err := t.exec(`INSERT OR IGNORE INTO pages (crawl_id, key, host_id, submitter_id, lane_id, url, origin, via, depth, reach, priority, sitemap, due, first_seen)
-				VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-				a.Crawl, key, host, submitter, at.lane, p.URL, a.Origin, a.From, p.Depth, reachIn(p.Reach), p.Priority, p.Sitemap, a.Now.UnixMilli(), a.Now.UnixMilli())
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				if err := c.nearer(t, &out, a, p, key); err != nil {
-					return err
-				}
-				if a.Again || !p.Modified.IsZero() {
-					if err := t.visitAgain(a, p, key); err != nil {
-						return err
-					}
-				}
-				continue
-			}
-			room--
-			allowed--
-			t.move(at, none, waiting)
-			out.New = append(out.New, p.URL)
-			touched[at.lane] = true
+		in := &admitting{tx: t, c: c, a: a, submitter: submitter, room: room, allowed: allowed, touched: map[int64]bool{}, out: &out}
+		if in.finder, err = t.finder(a.Finder, a.FinderForm); err != nil {
+			return err
 		}
-		for lane := range touched {
+		for _, p := range a.Pages {
+			if err := in.admit(p); err != nil {
+				return err
+			}
+		}
+		for lane := range in.touched {
 			if err := t.wake(lane, a.Now); err != nil {
 				return err
 			}
@@ -108,6 +68,109 @@ func (c *Catalog) Admit(ctx context.Context, a catalog.Admission) (catalog.Admit
 	return out, err
 }
 
+// admitting is an Admission under way.
+type admitting struct {
+	*tx
+	c             *Catalog
+	a             catalog.Admission
+	finder        finder
+	submitter     int64
+	room, allowed int64          // pages that crawl and submitter may still admit
+	touched       map[int64]bool // lanes
+	out           *catalog.Admitted
+}
+
+// admit brings one candidate to the frontier.
+func (in *admitting) admit(p catalog.Candidate) error {
+	key := pageKey(p.URL)
+	full, err := in.full(p)
+	if err != nil {
+		return err
+	}
+	if full || in.room <= 0 || in.allowed <= 0 {
+		known, err := in.row(`SELECT 1 FROM pages WHERE crawl_id=? AND key=?`, []any{in.a.Crawl, key}, new(int))
+		switch {
+		case err != nil:
+			return err
+		case known:
+		case full || in.room <= 0:
+			in.out.Over++
+			return nil
+		default:
+			in.out.Quota++
+			return nil
+		}
+	}
+	host, err := in.c.id(in.tx, "hosts", p.Host)
+	if err != nil {
+		return err
+	}
+	at := place{crawl: in.a.Crawl, host: host, submitter: in.submitter}
+	if at.lane, err = in.c.lane(in.tx, at, p.Priority); err != nil {
+		return err
+	}
+	w, err := in.way(in.a, in.finder, p, host)
+	if err != nil {
+		return err
+	}
+	maze := int64(0)
+	if w.maze != nil {
+		maze = w.maze.id
+	}
+	now := in.a.Now.UnixMilli()
+	var id int64
+	added, err := in.row(`INSERT INTO pages (crawl_id, key, host_id, submitter_id, lane_id, url, origin, via, depth, reach, priority, sitemap, due, first_seen, maze_id, steps)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING RETURNING id`,
+		[]any{in.a.Crawl, key, host, in.submitter, at.lane, p.URL, in.a.Origin, in.a.From, p.Depth, reachIn(p.Reach), p.Priority, p.Sitemap, now, now, maze, w.steps}, &id)
+	if err != nil {
+		return err
+	}
+	if !added {
+		return in.known(p, w, key)
+	}
+	out, err := in.enter(w, in.finder, in.a.Now)
+	if err != nil {
+		return err
+	}
+	if out {
+		in.out.Held++
+		in.move(at, none, ended)
+		in.reasons[reasonKey{in.a.Crawl, catalog.Budget}]++
+		_, err := in.exec(`UPDATE pages SET state=4, reason='budget' WHERE id=?`, id)
+		return err
+	}
+	in.room--
+	in.allowed--
+	in.move(at, none, waiting)
+	in.touched[at.lane] = true
+	in.out.New = append(in.out.New, p.URL)
+	return in.fill(p)
+}
+
+// known looks at a candidate that is a page already.
+func (in *admitting) known(p catalog.Candidate, w way, key []byte) error {
+	held, err := in.heldPages(in.a.Crawl)
+	if err != nil {
+		return err
+	}
+	if held > 0 {
+		still, err := in.foundAgain(in.a, w, key)
+		if err != nil {
+			return err
+		}
+		if still {
+			in.out.Held++
+		}
+	}
+	if err := in.c.nearer(in.tx, in.out, in.a, p, key); err != nil {
+		return err
+	}
+	if in.a.Again || !p.Modified.IsZero() {
+		return in.visitAgain(in.a, p, key)
+	}
+	return nil
+}
+
 // room is how many pages the crawl may still admit.
 func (t *tx) room(crawl int64) (int64, error) {
 	var limit, have int64
@@ -120,7 +183,8 @@ func (t *tx) room(crawl int64) (int64, error) {
 	if c := t.counts[countKey{crawl, 0, 0}]; c != nil {
 		have += c.Admitted()
 	}
-	return limit - have, nil
+	held, err := t.heldPages(crawl)
+	return limit - have + held, err
 }
 
 // quotaWait is how long links that are over their submitter's quota wait before they are admitted again.
@@ -210,7 +274,7 @@ func (t *tx) recrawl(crawl int64, key []byte, now time.Time) (n int64, next []by
 		if err := r.Scan(&p.id, &next, &p.host, &p.submitter, &p.lane, &p.state, &p.reason); err != nil {
 			return err
 		}
-		if p.state > queued {
+		if p.state > queued && p.reason != catalog.Budget {
 			pages = append(pages, p)
 		}
 		return nil

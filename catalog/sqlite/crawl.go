@@ -13,7 +13,7 @@ import (
 )
 
 // Submit creates the crawl of that name or changes it: merge gets the settings it has (nil for a new one) and returns the
-// crawl as it is to be, of which Settings, Limits and MaxPages are kept, and Readmit is obeyed. Roots are added to those it has.
+// crawl as it is to be, of which Settings, Limits, MaxPages and MazePages are kept, and Readmit is obeyed. Roots are added to those it has.
 func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now time.Time, merge func(old json.RawMessage) (catalog.Crawl, error)) (catalog.Crawl, error) {
 	err := c.write.do(ctx, func(t *tx) error {
 		var old []byte
@@ -27,10 +27,10 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 			return err
 		}
 		var id int64
-		_, err = t.row(`INSERT INTO crawls (name, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, created) VALUES (?,?,?,?,?,?,?,?,?)
+		_, err = t.row(`INSERT INTO crawls (name, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, maze_pages, created) VALUES (?,?,?,?,?,?,?,?,?,?)
 			ON CONFLICT (name) DO UPDATE SET settings=excluded.settings, delay=excluded.delay, per_host=excluded.per_host, per_domain=excluded.per_domain,
-			per_ip=excluded.per_ip, adapt=excluded.adapt, max_pages=excluded.max_pages
-			RETURNING id`, []any{name, string(cr.Settings), int64(cr.Delay), cr.PerHost, cr.PerDomain, cr.PerIP, cr.Adapt, cr.MaxPages, now.UnixMilli()}, &id)
+			per_ip=excluded.per_ip, adapt=excluded.adapt, max_pages=excluded.max_pages, maze_pages=excluded.maze_pages
+			RETURNING id`, []any{name, string(cr.Settings), int64(cr.Delay), cr.PerHost, cr.PerDomain, cr.PerIP, cr.Adapt, cr.MaxPages, cr.MazePages, now.UnixMilli()}, &id)
 		if err != nil {
 			return err
 		}
@@ -63,8 +63,8 @@ func (c *Catalog) Crawl(ctx context.Context, name string) (catalog.Crawl, error)
 	cr := catalog.Crawl{Name: name}
 	var settings string
 	var delay, created int64
-	err := c.reads.QueryRowContext(ctx, `SELECT id, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, price, created FROM crawls WHERE name=?`, name).
-		Scan(&cr.ID, &settings, &delay, &cr.PerHost, &cr.PerDomain, &cr.PerIP, &cr.Adapt, &cr.MaxPages, &cr.Price, &created)
+	err := c.reads.QueryRowContext(ctx, `SELECT id, settings, delay, per_host, per_domain, per_ip, adapt, max_pages, maze_pages, price, created FROM crawls WHERE name=?`, name).
+		Scan(&cr.ID, &settings, &delay, &cr.PerHost, &cr.PerDomain, &cr.PerIP, &cr.Adapt, &cr.MaxPages, &cr.MazePages, &cr.Price, &created)
 	if errors.Is(err, sql.ErrNoRows) {
 		return cr, fmt.Errorf("crawl %q: %w", name, catalog.ErrNotFound)
 	}

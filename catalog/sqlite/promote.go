@@ -310,18 +310,18 @@ func (p *promotion) handOut(l lane, limit int) ([]catalog.Promoted, error) {
 	}
 	err = p.rows(func(r *sql.Rows) error {
 		x := row{Promoted: catalog.Promoted{Crawl: crawl, Submitter: submitter}}
-		var fetched int64
-		err := r.Scan(&x.ID, &x.Visit, &x.URL, &x.due, &x.Depth, &x.Reach, &x.Sitemap, &x.Tries, &x.FinalURL, &x.ETag, &x.LastModified, &x.Payload, &fetched)
+		var body int64
+		err := r.Scan(&x.ID, &x.Visit, &x.URL, &x.due, &x.Depth, &x.Reach, &x.Sitemap, &x.Tries, &x.FinalURL, &x.ETag, &x.LastModified, &x.Payload, &body)
 		x.Reach = reachOut(x.Reach)
-		if fetched > 0 {
-			x.FetchedAt = time.UnixMilli(fetched)
+		if body > 0 {
+			x.BodyAt = time.UnixMicro(body)
 		}
 		p.move(at, waiting, queued)
 		rows = append(rows, x)
 		return err
 	}, `UPDATE pages SET state=1, visit=lower(hex(randomblob(8))), lease=? WHERE id IN (
 			SELECT id FROM pages WHERE lane_id=? AND state=0 AND due<=? ORDER BY due, id LIMIT ?)
-		RETURNING id, visit, url, due, depth, reach, sitemap, tries, final_url, etag, last_modified, payload, fetched_at`,
+		RETURNING id, visit, url, due, depth, reach, sitemap, tries, final_url, etag, last_modified, payload, CASE WHEN body_at>0 THEN body_at ELSE 1000*fetched_at END`,
 		p.w.Now.Add(p.w.Lease+p.w.Horizon).UnixMilli(), l.id, p.w.Now.UnixMilli(), limit)
 	// RETURNING has no order.
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.ID, b.ID)) })

@@ -97,7 +97,7 @@ func (c *Catalog) LeadsLeft(ctx context.Context) (n int64, err error) {
 
 const pageColumns = `p.id, p.url, w.name, s.name, h.name, p.host_id, p.origin, p.via, p.depth, p.reach, p.priority, p.sitemap, p.state, p.reason, p.fault, p.visit, p.visits, p.due, p.first_seen,
 	p.fetched_at, p.status, p.final_url, p.mime, p.charset, p.size, p.digest, p.payload, p.truncated, p.title, p.description, p.lang, p.canonical, p.etag, p.last_modified,
-	coalesce(g.name, ''), p.warc_offset, p.warc_length, p.seq, p.tries, p.took, coalesce(r.at, 0), coalesce(r.last, 0), coalesce(r.looks, 0), coalesce(r.changes, 0), p.key`
+	coalesce(g.name, ''), p.warc_offset, p.warc_length, p.seq, p.tries, p.took, coalesce(r.at, 0), coalesce(r.last, 0), coalesce(r.looks, 0), coalesce(r.changes, 0), p.copy, p.copy_of, p.key`
 
 const pageTables = ` FROM pages p JOIN crawls w ON w.id=p.crawl_id JOIN submitters s ON s.id=p.submitter_id JOIN hosts h ON h.id=p.host_id
 	LEFT JOIN segments g ON g.id=p.segment_id LEFT JOIN revisits r ON r.page_id=p.id `
@@ -108,7 +108,7 @@ func scanPage(r interface{ Scan(...any) error }) (p catalog.Page, key []byte, er
 	var took string
 	err = r.Scan(&p.ID, &p.URL, &p.Crawl, &p.Submitter, &p.Host, &p.HostID, &p.Origin, &p.Via, &p.Depth, &p.Reach, &p.Priority, &p.Sitemap, &state, &p.Reason, &p.Fault, &p.Visit, &p.Visits, &due, &first,
 		&fetched, &p.Status, &p.FinalURL, &p.MIME, &p.Charset, &p.Size, &p.Digest, &p.Payload, &p.Truncated, &p.Title, &p.Description, &p.Lang, &p.Canonical, &p.ETag, &p.LastModified,
-		&p.WARC.File, &p.WARC.Offset, &p.WARC.Length, &seq, &p.Tries, &took, &next, &last, &p.Revisit.Looks, &p.Revisit.Changes, &key)
+		&p.WARC.File, &p.WARC.Offset, &p.WARC.Length, &seq, &p.Tries, &took, &next, &last, &p.Revisit.Looks, &p.Revisit.Changes, &p.Copy, &p.CopyOf, &key)
 	if err != nil {
 		return p, nil, err
 	}

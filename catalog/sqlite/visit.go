@@ -96,22 +96,38 @@ func (t *tx) store(c *Catalog, s catalog.Storing, text, links []byte) (o owner, 
 	if err != nil {
 		return o, false, err
 	}
+	was, found, err := t.content(s.Page, s.Visit)
+	if err != nil || !found {
+		return o, false, err
+	}
+	twin, err := t.compare(s, was)
+	if err == nil && twin.copy == catalog.NoCopy && was.copy == catalog.NoCopy {
+		err = t.proved(was.maze, s.FetchedAt)
+	}
+	if err != nil {
+		return o, false, err
+	}
 	seq := int64(0)
-	if s.Searchable {
+	if s.Searchable && !twin.enough() {
 		if seq, err = t.nextSeq(); err != nil {
 			return o, false, err
 		}
 	}
-	found, err := t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?, status=?, final_url=?, mime=?, charset=?, size=?, digest=?,
-			payload=?, truncated=?, title=?, description=?, lang=?, canonical=?, etag=?, last_modified=?, segment_id=?, warc_offset=?, warc_length=?, took=?, tries=0, fault='', seq=?, leads=?, expand=CASE WHEN ? AND (reach>0 OR sitemap=1) THEN ? ELSE 0 END
+	found, err = t.row(`UPDATE pages SET state=2, reason='', visits=visits+1, lease=0, fetched_at=?, body_at=?, status=?, final_url=?, mime=?, charset=?, size=?, digest=?,
+			payload=?, truncated=?, title=?, description=?, lang=?, canonical=?, etag=?, last_modified=?, segment_id=?, warc_offset=?, warc_length=?, took=?, tries=0, fault='', print=?, copy=?, copy_of=?, seq=?, leads=?, expand=CASE WHEN ? AND (reach>0 OR sitemap=1) THEN ? ELSE 0 END
 		WHERE id=? AND visit=? AND state=1`+owns,
 		[]any{
-			s.FetchedAt.UnixMilli(), s.Status, s.FinalURL, s.MIME, s.Charset, s.Size, s.Digest,
-			s.Payload, s.Truncated, s.Title, s.Description, s.Lang, s.Canonical, s.ETag, s.LastModified, segment, s.WARC.Offset, s.WARC.Length, tookIn(s.Took), seq, s.Follow, s.Follow, s.FetchedAt.UnixMilli(),
+			s.FetchedAt.UnixMilli(), s.FetchedAt.UnixMicro(), s.Status, s.FinalURL, s.MIME, s.Charset, s.Size, s.Digest,
+			s.Payload, s.Truncated, s.Title, s.Description, s.Lang, s.Canonical, s.ETag, s.LastModified, segment, s.WARC.Offset, s.WARC.Length, tookIn(s.Took), int64(s.Print), twin.copy, twin.of, seq, s.Follow, s.Follow, s.FetchedAt.UnixMilli(),
 			s.Page, s.Visit,
 		}, o.into()...)
 	if err != nil || !found {
 		return o, false, err
+	}
+	if seq > 0 {
+		if err := t.standsFor(o); err != nil {
+			return o, true, err
+		}
 	}
 	_, err = t.exec(`INSERT INTO contents (page_id, text, links) VALUES (?,?,?) ON CONFLICT (page_id) DO UPDATE SET text=excluded.text, links=excluded.links`, s.Page, text, links)
 	return o, true, err

@@ -131,7 +131,10 @@ func (w *writer) group(first *op) {
 // transact runs fn between BEGIN IMMEDIATE and COMMIT; the counters are written last.
 func (w *writer) transact(fn func(*tx) error) error {
 	ctx := context.Background()
-	t := &tx{ctx: ctx, w: w, names: map[string]int64{}, counts: map[countKey]*catalog.Counts{}, hosts: map[int64][2]int64{}, lanes: map[int64]int64{}, reasons: map[reasonKey]int64{}}
+	t := &tx{
+		ctx: ctx, w: w, names: map[string]int64{}, counts: map[countKey]*catalog.Counts{}, hosts: map[int64][2]int64{}, lanes: map[int64]int64{}, reasons: map[reasonKey]int64{},
+		mazes: map[int64]*maze{}, mazeIDs: map[mazeKey]int64{}, allowances: map[mazeKey]*allowance{},
+	}
 	if err := w.begin(ctx); err != nil {
 		return fault.New(fault.CatalogDown, explain(err))
 	}
@@ -177,14 +180,17 @@ func (w *writer) close() error {
 
 // tx is a transaction under way.
 type tx struct {
-	ctx     context.Context
-	w       *writer
-	names   map[string]int64
-	counts  map[countKey]*catalog.Counts
-	hosts   map[int64][2]int64 // waiting, queued
-	lanes   map[int64]int64    // waiting
-	reasons map[reasonKey]int64
-	after   []func() // once it is committed
+	ctx        context.Context
+	w          *writer
+	names      map[string]int64
+	counts     map[countKey]*catalog.Counts
+	hosts      map[int64][2]int64 // waiting, queued
+	lanes      map[int64]int64    // waiting
+	reasons    map[reasonKey]int64
+	mazes      map[int64]*maze
+	mazeIDs    map[mazeKey]int64
+	allowances map[mazeKey]*allowance
+	after      []func() // once it is committed
 }
 
 type countKey struct {
@@ -353,6 +359,9 @@ func (t *tx) flush() error {
 		if _, err := t.exec(`INSERT INTO reasons (crawl_id, reason, n) VALUES (?,?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n`, k.crawl, k.reason, n); err != nil {
 			return err
 		}
+	}
+	if err := errors.Join(t.flushMazes(), t.flushAllowances()); err != nil {
+		return err
 	}
 	clear(t.counts)
 	clear(t.hosts)

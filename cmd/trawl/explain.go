@@ -25,13 +25,14 @@ import (
 
 // explanation is a page's life.
 type explanation struct {
-	URL       string       `json:"url"`
-	Canonical string       `json:"canonical"`
-	Page      *pageJSON    `json:"page,omitempty"`
-	Host      *status.Host `json:"host,omitempty"`
-	Waits     string       `json:"waits_for,omitempty"`      // a reason of the backlog
-	Expected  *time.Time   `json:"expected_start,omitempty"` // when the page will be asked for; left out when that cannot be told
-	Steps     []step       `json:"steps"`
+	URL       string        `json:"url"`
+	Canonical string        `json:"canonical"`
+	Page      *pageJSON     `json:"page,omitempty"`
+	Host      *status.Host  `json:"host,omitempty"`
+	Waits     string        `json:"waits_for,omitempty"`      // a reason of the backlog
+	Expected  *time.Time    `json:"expected_start,omitempty"` // when the page will be asked for; left out when that cannot be told
+	Maze      *catalog.Maze `json:"maze,omitempty"`           // the endless-looking space that the page is in
+	Steps     []step        `json:"steps"`
 }
 
 // say adds a step.
@@ -119,6 +120,9 @@ func explainScope(cr catalog.Crawl, u string, x *explanation) error {
 		return err
 	}
 	ok, rule := scope.Holds(u)
+	if bare := frontier.Bare(u); bare != u {
+		x.say("session", "as a link it would be taken for %s", bare)
+	}
 	if trap := frontier.Trap(u); trap != "" {
 		x.say("trap", "as a link it would be passed over: %s", trap)
 	}
@@ -172,6 +176,9 @@ func explainPage(ctx context.Context, c *sqlite.Catalog, rdb redis.UniversalClie
 		found = fmt.Sprintf("found as a %s on %s, %d links from what %s submitted", p.Origin, p.Via, p.Depth, p.Submitter)
 	}
 	x.say("admitted", "%s, %s", p.FirstSeen.Format(time.DateTime), found)
+	if err := explainMaze(ctx, c, p, x); err != nil {
+		return err
+	}
 	attempts, err := c.Attempts(ctx, p.ID)
 	if err != nil {
 		return err
@@ -186,8 +193,15 @@ func explainPage(ctx context.Context, c *sqlite.Catalog, rdb redis.UniversalClie
 		return explainQueued(ctx, rdb, p, x)
 	case catalog.Stored:
 		x.say("stored", "%s, HTTP %d, %s, %s, visit %d%s", p.FetchedAt.Format(time.DateTime), p.Status, p.MIME, bytesOf(p.Size), p.Visits, tookWords(p.Took))
+		if p.Copy != catalog.NoCopy {
+			x.say("copy", "%s of %s", p.Copy, p.CopyOf)
+		}
 		x.say("archive", "%s at %d, %d octets", p.WARC.File, p.WARC.Offset, p.WARC.Length)
 	case catalog.Ended:
+		if p.Reason == catalog.Budget {
+			x.say("ended", "budget: it is left out until the maze has led somewhere, or a page outside links to it; --maze-pages lets in more")
+			break
+		}
 		x.say("ended", "%s, %s%s", p.FetchedAt.Format(time.DateTime), strings.ReplaceAll(p.Reason, "_", " "), httpStatus(p.Status))
 	case catalog.Failed:
 		stage, text, err := c.Failure(ctx, p.ID)
@@ -202,6 +216,22 @@ func explainPage(ctx context.Context, c *sqlite.Catalog, rdb redis.UniversalClie
 	if p.FinalURL != "" {
 		x.say("leads to", "%s", p.FinalURL)
 	}
+	return nil
+}
+
+// explainMaze says which endless-looking space the page is in.
+func explainMaze(ctx context.Context, c *sqlite.Catalog, p catalog.Page, x *explanation) error {
+	m, err := c.Maze(ctx, p.ID)
+	if err != nil || m == nil {
+		return err
+	}
+	most := "any number"
+	if m.Most > 0 {
+		most = humanize.Comma(m.Most)
+	}
+	x.Maze = m
+	x.say("maze", "%s: of what only it leads to, %s of at most %s pages were let in and %s left out; it led to %s new pages outside",
+		m.Name, humanize.Comma(m.Pages), most, humanize.Comma(m.Held), humanize.Comma(m.Yield))
 	return nil
 }
 

@@ -62,6 +62,7 @@ and {} makes it well again.`,
 	f.IntVar(&c.Addresses, "addresses", 0, "addresses that the hosts share; 0 for one each, up to 250")
 	f.DurationSliceVar(&c.Rates, "change", nil, "how often pages change, on average; several take turns, as in 1m,1h,0s")
 	f.BoolVar(&c.Traps, "traps", false, "endless calendars, facets, session ids and paths")
+	f.BoolVar(&c.Validators, "validators", false, "an ETag or a date on every page")
 	f.BoolVar(&c.Feeds, "feeds", false, "feeds, and dates in the sitemaps")
 	f.BoolVar(&c.Plain, "plain", false, "plain pages only: no redirects, errors, odd charsets or codings")
 	f.BoolVar(&c.Errors, "errors", false, "some pages answer 500")

@@ -187,6 +187,8 @@ type pageJSON struct {
 	Description  string        `json:"description,omitempty"`
 	Lang         string        `json:"lang,omitempty"`
 	Canonical    string        `json:"canonical,omitempty"`
+	Duplicate    string        `json:"duplicate,omitempty"` // exact, near or canonical
+	DuplicateOf  string        `json:"duplicate_of,omitempty"`
 	ETag         string        `json:"etag,omitempty"`
 	LastModified string        `json:"last_modified,omitempty"`
 	FirstSeen    *time.Time    `json:"first_seen,omitempty"`
@@ -202,6 +204,7 @@ func toJSON(p catalog.Page) pageJSON {
 	j := pageJSON{
 		URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Host: p.Host, Depth: p.Depth, State: p.State, Reason: p.Reason, Status: p.Status, FinalURL: p.FinalURL,
 		MIME: p.MIME, Charset: p.Charset, Digest: p.Digest, Truncated: p.Truncated, Title: p.Title, Description: p.Description, Lang: p.Lang, Canonical: p.Canonical,
+		Duplicate: p.Copy.String(), DuplicateOf: p.CopyOf,
 		ETag: p.ETag, LastModified: p.LastModified, Visits: p.Visits, Text: p.Text, Links: plainLinks(p.Links),
 	}
 	set := func(to **time.Time, t time.Time) {

@@ -55,6 +55,8 @@ type Control interface {
 	Hosts(ctx context.Context, state catalog.HostState, limit int) ([]catalog.Host, error)
 	// Queue tells what is to be visited before a page that waits.
 	Queue(ctx context.Context, page int64, now time.Time) (catalog.Queue, error)
+	// Maze returns the maze that a page is in, nil for none.
+	Maze(ctx context.Context, page int64) (*catalog.Maze, error)
 	// RemoveSchedule returns catalog.ErrNotFound when there is no such schedule.
 	RemoveSchedule(ctx context.Context, id int64) error
 }
@@ -85,6 +87,8 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"schedules": schedules, "plans": plans, "no plan": noPlan, "revisits": revisits, "revisits of open pages": revisitsOpen, "revisits at once": revisitsAtOnce,
 		"budget of revisits": revisitBudget, "price of a revisit": prices, "sitemaps": sitemaps, "admit what has changed": modifiedAgain, "admit again": admitAgain,
 		"what is ahead in turns": aheadInTurns, "what is ahead of a late page": aheadOfLate, "slowest host": slowestHost, "owned": owned, "attempts": attempts,
+		"mazes": mazes, "a maze and what is outside": mazeFoundOutside, "maze of parameters": mazeOfParameters, "maze of steps": mazeOfSteps,
+		"copies": copies, "canonical": canonical, "allowances": allowances,
 	} {
 		t.Run(name, func(t *testing.T) { test(newWorld(t, open(t))) })
 	}
@@ -256,7 +260,7 @@ func (w *world) seed(cr catalog.Crawl, p catalog.Candidate) catalog.Promoted {
 // found is what an ordinary visit of p finds.
 func (w *world) found(p catalog.Promoted, change ...func(*catalog.Storing)) catalog.Storing {
 	s := catalog.Storing{
-		Page: p.ID, Visit: p.Visit, Status: 200, MIME: "text/html", Size: 1000, Digest: "sha256:1", Payload: "sha1:1", FetchedAt: w.now,
+		Page: p.ID, Visit: p.Visit, Status: 200, MIME: "text/html", Size: 1000, Digest: fmt.Sprintf("sha256:%016x", p.ID), Payload: "sha1:1", FetchedAt: w.now,
 		WARC: catalog.WARC{File: "a.warc.gz", Offset: 1, Length: 2}, Text: "some text", Links: []string{"http://example.org/next"}, Follow: true, Searchable: true,
 	}
 	for _, f := range change {

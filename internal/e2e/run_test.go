@@ -299,11 +299,11 @@ func checkTruth(t *testing.T, truth lab.Truth, pages map[string]page) {
 	}
 }
 
-// comparable returns the pages without what differs between two crawls of one web: times, places in the archive, and how often
-// a page had to be visited.
+// comparable returns the pages without what differs between two crawls of one web: times, places in the archive, and which of two
+// pages that say the same came first.
 func comparable(pages map[string]page) map[string]page {
 	for _, p := range pages {
-		for _, k := range []string{"first_seen", "fetched_at", "next_due", "warc"} {
+		for _, k := range []string{"first_seen", "fetched_at", "next_due", "warc", "duplicate", "duplicate_of"} {
 			delete(p, k)
 		}
 	}

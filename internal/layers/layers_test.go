@@ -37,11 +37,11 @@ var rules = map[string][]string{
 	"lab":      {"fault", "weburl"},
 	"catalog":  {"fault"},
 
-	"catalog/sqlite":   {"catalog", "fault", "weburl"},
-	"catalog/postgres": {"catalog", "fault", "weburl"},
+	"catalog/sqlite":   {"catalog", "fault", "simhash", "weburl"},
+	"catalog/postgres": {"catalog", "fault", "simhash", "weburl"},
 
 	// The stages, which know no queue, no runner and nothing that watches them.
-	"handlers": {"archive", "catalog", "dnscache", "extract", "fault", "fetch", "frontier", "pipeline", "revisit", "robots", "sitemap", "tasks", "weburl"},
+	"handlers": {"archive", "catalog", "dnscache", "extract", "fault", "fetch", "frontier", "pipeline", "revisit", "robots", "simhash", "sitemap", "tasks", "weburl"},
 
 	// What runs them, and what watches them.
 	"events":    {"fault", "tasks", "weburl"},

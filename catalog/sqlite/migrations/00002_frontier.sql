@@ -16,6 +16,7 @@ CREATE INDEX lanes_crawl ON lanes (crawl_id);
 CREATE INDEX lanes_submitter ON lanes (submitter_id);
 
 ALTER TABLE pages ADD COLUMN lane_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pages ADD COLUMN body_at INTEGER NOT NULL DEFAULT 0; -- when the archived body came, in microseconds; 0: as fetched_at says
 ALTER TABLE pages ADD COLUMN sitemap INTEGER NOT NULL DEFAULT 0; -- 1: it is a sitemap or a feed
 ALTER TABLE pages ADD COLUMN tries INTEGER NOT NULL DEFAULT 0; -- that met an error, since it was last closed
 ALTER TABLE pages ADD COLUMN fault TEXT NOT NULL DEFAULT '';   -- the last error, while it waits for another try
@@ -100,6 +101,45 @@ CREATE TABLE schedules (
   task    TEXT NOT NULL -- the submission
 );
 
+-- Spaces that look endless: see catalog.Maze.
+CREATE TABLE mazes (
+  id       INTEGER PRIMARY KEY,
+  crawl_id INTEGER NOT NULL,
+  name     TEXT NOT NULL,
+  forms    TEXT NOT NULL DEFAULT '', -- the first combinations of parameters that were met, a line each: they are not in it
+  pages    INTEGER NOT NULL DEFAULT 0,
+  held     INTEGER NOT NULL DEFAULT 0,
+  yield    INTEGER NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX mazes_name ON mazes (crawl_id, name);
+CREATE INDEX mazes_held ON mazes (crawl_id) WHERE held > 0;
+ALTER TABLE crawls ADD COLUMN maze_pages INTEGER NOT NULL DEFAULT 100;
+ALTER TABLE pages ADD COLUMN maze_id INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pages ADD COLUMN steps INTEGER NOT NULL DEFAULT 0; -- links before it that changed values in a query only
+CREATE INDEX pages_held ON pages (maze_id) WHERE state = 4 AND reason = 'budget';
+
+-- Pages by what they say, those alone that are nobody's copy. Scope 0: mark is the beginning of the digest; otherwise a host, and
+-- a quarter of the text's fingerprint.
+CREATE TABLE marks (
+  crawl_id INTEGER NOT NULL,
+  scope    INTEGER NOT NULL,
+  mark     INTEGER NOT NULL,
+  page_id  INTEGER NOT NULL,
+  PRIMARY KEY (crawl_id, scope, mark, page_id)
+) WITHOUT ROWID;
+ALTER TABLE pages ADD COLUMN print INTEGER NOT NULL DEFAULT 0; -- fingerprint of the text
+ALTER TABLE pages ADD COLUMN copy INTEGER NOT NULL DEFAULT 0;  -- 1 exact, 2 near, 3 canonical
+ALTER TABLE pages ADD COLUMN copy_of TEXT NOT NULL DEFAULT ''; -- a URL
+CREATE INDEX pages_canonical ON pages (copy_of) WHERE copy = 3;
+
+-- Pages admitted to the parts of a crawl that are bounded, since they are.
+CREATE TABLE allowances (
+  crawl_id INTEGER NOT NULL,
+  name     TEXT NOT NULL,
+  pages    INTEGER NOT NULL,
+  PRIMARY KEY (crawl_id, name)
+) WITHOUT ROWID;
+
 -- What everybody needs and is down.
 CREATE TABLE outages (
   kind     TEXT PRIMARY KEY,
@@ -122,6 +162,17 @@ CREATE TABLE attempts (
 -- +goose Down
 DROP TABLE attempts;
 DROP TABLE outages;
+DROP TABLE allowances;
+DROP INDEX pages_canonical;
+ALTER TABLE pages DROP COLUMN copy_of;
+ALTER TABLE pages DROP COLUMN copy;
+ALTER TABLE pages DROP COLUMN print;
+DROP TABLE marks;
+DROP INDEX pages_held;
+ALTER TABLE pages DROP COLUMN steps;
+ALTER TABLE pages DROP COLUMN maze_id;
+ALTER TABLE crawls DROP COLUMN maze_pages;
+DROP TABLE mazes;
 DROP TABLE schedules;
 ALTER TABLE crawls DROP COLUMN looks_at;
 ALTER TABLE crawls DROP COLUMN looks_left;
@@ -166,5 +217,6 @@ ALTER TABLE pages DROP COLUMN took;
 ALTER TABLE pages DROP COLUMN fault;
 ALTER TABLE pages DROP COLUMN tries;
 ALTER TABLE pages DROP COLUMN sitemap;
+ALTER TABLE pages DROP COLUMN body_at;
 ALTER TABLE pages DROP COLUMN lane_id;
 DROP TABLE lanes;

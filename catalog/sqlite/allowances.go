@@ -1,0 +1,67 @@
+package sqlite
+
+import (
+	"errors"
+	"strings"
+
+	"example.org/trawl/catalog"
+)
+
+// allowance is how many pages a bounded part of a crawl has.
+type allowance struct {
+	pages   int64
+	changed bool
+}
+
+// allowance returns the row of that name. A host's begins with the pages it has by then, a folder's with none.
+func (t *tx) allowance(crawl int64, name string) (*allowance, error) {
+	key := mazeKey{crawl, name}
+	if a, ok := t.allowances[key]; ok {
+		return a, nil
+	}
+	a := &allowance{}
+	found, err := t.row(`SELECT pages FROM allowances WHERE crawl_id=? AND name=?`, []any{crawl, name}, &a.pages)
+	if err == nil && !found && !strings.HasSuffix(name, "/") {
+		var host int64
+		if _, err = t.row(`SELECT id FROM hosts WHERE name=?`, []any{name}, &host); err == nil {
+			a.pages, err = t.pagesOf(crawl, host)
+		}
+	}
+	t.allowances[key] = a
+	return a, err
+}
+
+// full tells whether a part of the crawl that p belongs to has all the pages that it may have.
+func (in *admitting) full(p catalog.Candidate) (bool, error) {
+	for _, w := range p.Within {
+		a, err := in.allowance(in.a.Crawl, w.Name)
+		if err != nil || a.pages >= w.Most {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// fill counts p in the parts of the crawl that it belongs to.
+func (in *admitting) fill(p catalog.Candidate) error {
+	var errs []error
+	for _, w := range p.Within {
+		a, err := in.allowance(in.a.Crawl, w.Name)
+		a.pages, a.changed = a.pages+1, true
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (t *tx) flushAllowances() error {
+	for k, a := range t.allowances {
+		if !a.changed {
+			continue
+		}
+		if _, err := t.exec(`INSERT INTO allowances (crawl_id, name, pages) VALUES (?,?,?) ON CONFLICT DO UPDATE SET pages=excluded.pages`, k.crawl, k.name, a.pages); err != nil {
+			return err
+		}
+		a.changed = false
+	}
+	return nil
+}

@@ -1,0 +1,315 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/trawl/catalog"
+)
+
+// maze is a row of mazes, as a transaction changes it.
+type maze struct {
+	id, crawl          int64
+	name               string
+	forms              []string
+	pages, held, yield int64
+	changed            bool
+}
+
+// copies tells whether the maze is what copies of a page lead to: then it is a page of it that is no copy that it yields.
+func (m *maze) copies() bool { return m != nil && strings.HasPrefix(m.name, copiesOf) }
+
+const copiesOf = "copies of "
+
+type mazeKey struct {
+	crawl int64
+	name  string
+}
+
+const mazeColumns = `id, crawl_id, name, forms, pages, held, yield`
+
+func (m *maze) into(forms *string) []any {
+	return []any{&m.id, &m.crawl, &m.name, forms, &m.pages, &m.held, &m.yield}
+}
+
+// maze returns the maze of that name, made if it is not there.
+func (t *tx) maze(crawl int64, name string) (*maze, error) {
+	if id, ok := t.mazeIDs[mazeKey{crawl, name}]; ok {
+		return t.mazes[id], nil
+	}
+	m, forms := &maze{}, ""
+	_, err := t.row(`INSERT INTO mazes (crawl_id, name) VALUES (?,?) ON CONFLICT DO UPDATE SET name=name RETURNING `+mazeColumns, []any{crawl, name}, m.into(&forms)...)
+	return t.know(m, forms), err
+}
+
+// mazeOf returns the maze with that ID; nil for 0.
+func (t *tx) mazeOf(id int64) (*maze, error) {
+	if m, ok := t.mazes[id]; ok || id == 0 {
+		return m, nil
+	}
+	m, forms := &maze{}, ""
+	_, err := t.row(`SELECT `+mazeColumns+` FROM mazes WHERE id=?`, []any{id}, m.into(&forms)...)
+	return t.know(m, forms), err
+}
+
+func (t *tx) know(m *maze, forms string) *maze {
+	m.forms = lines(forms)
+	t.mazes[m.id], t.mazeIDs[mazeKey{m.crawl, m.name}] = m, m.id
+	return m
+}
+
+func (t *tx) flushMazes() error {
+	for _, m := range t.mazes {
+		if !m.changed {
+			continue
+		}
+		if _, err := t.exec(`UPDATE mazes SET forms=?, pages=?, held=?, yield=? WHERE id=?`, strings.Join(m.forms, "\n"), m.pages, m.held, m.yield, m.id); err != nil {
+			return err
+		}
+		m.changed = false
+	}
+	return nil
+}
+
+// finder is the page whose links are admitted.
+type finder struct {
+	form  string
+	maze  *maze
+	steps int64
+	copy  catalog.Copy
+	of    string
+}
+
+func (t *tx) finder(page int64, form string) (f finder, err error) {
+	if page == 0 {
+		return f, nil
+	}
+	f.form = form
+	var id int64
+	if _, err = t.row(`SELECT maze_id, steps, copy, copy_of FROM pages WHERE id=?`, []any{page}, &id, &f.steps, &f.copy, &f.of); err == nil {
+		f.maze, err = t.mazeOf(id)
+	}
+	return f, err
+}
+
+// way is how a page was found: in which maze it is, if any, whether that alone leads to it, and by how many steps.
+type way struct {
+	maze  *maze
+	alone bool
+	steps int64
+	host  int64 // not 0 where the maze may be all there is of the host
+}
+
+func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64) (w way, err error) {
+	switch {
+	case p.Maze != "":
+		w.maze, err = t.maze(a.Crawl, p.Maze)
+		w.alone = f.maze == w.maze
+	case p.Form != "":
+		w.maze, err = t.combined(a.Crawl, p)
+		w.alone = true
+		if p.Form == f.form {
+			w.steps = f.steps + 1
+			if w.maze == nil && err == nil {
+				w.maze, err = t.maze(a.Crawl, "steps of "+p.Form)
+				w.host = host
+			}
+		}
+	}
+	if err == nil && w.maze == nil && f.copy != catalog.NoCopy && p.URL != f.of && (f.maze == nil || f.maze.copies()) {
+		w.maze, err = t.maze(a.Crawl, copiesOf+f.of)
+		w.alone = true
+	}
+	w.alone = w.alone && w.maze != nil && a.Finder != 0
+	return w, err
+}
+
+// combined returns the maze of all the queries that a path has, if it has more of them than anybody needs; nil if it does not.
+func (t *tx) combined(crawl int64, p catalog.Candidate) (*maze, error) {
+	path, names, _ := strings.Cut(p.Form, "?")
+	several := strings.Contains(names, "&")
+	if !several && !p.Beside { // one parameter alone combines with nothing
+		return nil, nil
+	}
+	m, err := t.maze(crawl, "parameters of "+path)
+	if err != nil || several && !m.knows(names) || p.Beside && m.pages+m.held > 0 {
+		return m, err
+	}
+	return nil, nil
+}
+
+// knows tells whether a combination of parameters is one of the first that were met at its path.
+func (m *maze) knows(names string) bool {
+	if slices.Contains(m.forms, names) {
+		return true
+	}
+	if len(m.forms) == catalog.MazeForms {
+		return false
+	}
+	m.forms, m.changed = append(m.forms, names), true
+	return true
+}
+
+// most is how many pages that only the maze leads to may be visited.
+func (t *tx) most(m *maze) (int64, error) {
+	var base int64
+	_, err := t.row(`SELECT maze_pages FROM crawls WHERE id=?`, []any{m.crawl}, &base)
+	if base == 0 {
+		return never, err
+	}
+	return base + catalog.MazeYield*m.yield, err
+}
+
+// enter counts a new page that was found that way, and tells whether it is to be left out.
+func (t *tx) enter(w way, f finder, now time.Time) (out bool, err error) {
+	if w.maze == nil && f.maze != nil && !f.maze.copies() {
+		return false, t.yielded(f.maze, now)
+	}
+	if !w.alone {
+		return false, nil
+	}
+	most, err := t.most(w.maze)
+	if err != nil {
+		return false, err
+	}
+	w.maze.changed = true
+	if w.maze.pages < most {
+		w.maze.pages++
+		return false, nil
+	}
+	if w.host != 0 && w.steps <= catalog.MazeSteps {
+		all, err := t.pagesOf(w.maze.crawl, w.host)
+		if err != nil || w.steps <= catalog.FewSteps || 2*w.maze.pages >= all {
+			w.maze.pages++
+			return false, err
+		}
+	}
+	w.maze.held++
+	return true, nil
+}
+
+// pagesOf is how many pages of a host the crawl has.
+func (t *tx) pagesOf(crawl, host int64) (n int64, err error) {
+	_, err = t.row(`SELECT waiting+queued+stored+failed+ended FROM counts WHERE crawl_id=? AND dim=1 AND ref=?`, []any{crawl, host}, &n)
+	if c := t.counts[countKey{crawl, 1, host}]; c != nil {
+		n += c.Admitted()
+	}
+	return n, err
+}
+
+// yielded notes that a maze led to a page outside of it.
+func (t *tx) yielded(m *maze, now time.Time) error {
+	m.yield, m.changed = m.yield+1, true
+	return t.open(m, catalog.MazeYield, now)
+}
+
+// open lets in up to n pages of a maze that were left out, as far as it is worth them by now.
+func (t *tx) open(m *maze, n int64, now time.Time) error {
+	if m.held == 0 {
+		return nil
+	}
+	most, err := t.most(m)
+	if err != nil || m.pages >= most {
+		return err
+	}
+	var pages []closedPage
+	err = t.rows(func(r *sql.Rows) error {
+		p := closedPage{place: place{crawl: m.crawl}, state: ended, reason: catalog.Budget}
+		err := r.Scan(&p.id, &p.host, &p.submitter, &p.lane)
+		pages = append(pages, p)
+		return err
+	}, `SELECT id, host_id, submitter_id, lane_id FROM pages WHERE maze_id=? AND state=4 AND reason='budget' LIMIT ?`, m.id, min(n, most-m.pages))
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		if err := t.reopen(p, now); err != nil {
+			return err
+		}
+	}
+	n = int64(len(pages))
+	m.held, m.pages, m.changed = m.held-n, m.pages+n, true
+	return nil
+}
+
+// heldPages is how many pages of the crawl are left out for they are in a maze.
+func (t *tx) heldPages(crawl int64) (n int64, err error) {
+	_, err = t.row(`SELECT n FROM reasons WHERE crawl_id=? AND reason='budget'`, []any{crawl}, &n)
+	return n + t.reasons[reasonKey{crawl, catalog.Budget}], err
+}
+
+// foundAgain lets in a page that was left out, now that it was found from outside its maze. It tells whether the page still is left out.
+func (t *tx) foundAgain(a catalog.Admission, w way, key []byte) (out bool, err error) {
+	p := closedPage{place: place{crawl: a.Crawl}, state: ended, reason: catalog.Budget}
+	var id int64
+	out, err = t.row(`SELECT id, host_id, submitter_id, lane_id, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{a.Crawl, key},
+		&p.id, &p.host, &p.submitter, &p.lane, &id)
+	if err != nil || !out || w.alone {
+		return out, err
+	}
+	m, err := t.mazeOf(id)
+	if err != nil {
+		return false, err
+	}
+	m.held, m.changed = m.held-1, true
+	if _, err := t.exec(`UPDATE pages SET steps=? WHERE id=?`, w.steps, p.id); err != nil {
+		return false, err
+	}
+	return false, t.reopen(p, a.Now)
+}
+
+// openAtOnce bounds one transaction of OpenMazes.
+const openAtOnce = 1000
+
+// OpenMazes lets in what was left out, as far as the crawl's MazePages say by now, and returns how many pages that are.
+func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (total int64, err error) {
+	for id := int64(0); ; {
+		var n int64
+		err := c.write.do(ctx, func(t *tx) error {
+			var next int64
+			n = 0
+			if err := t.flushMazes(); err != nil {
+				return err
+			}
+			found, err := t.row(`SELECT id FROM mazes WHERE crawl_id=? AND held>0 AND id>=? ORDER BY id LIMIT 1`, []any{crawl, id}, &next)
+			if err != nil || !found {
+				id = -1
+				return err
+			}
+			m, err := t.mazeOf(next)
+			if err != nil {
+				return err
+			}
+			before := m.held
+			if err := t.open(m, openAtOnce, now); err != nil {
+				return err
+			}
+			n, id = before-m.held, m.id
+			if n < openAtOnce {
+				id++
+			}
+			return nil
+		})
+		if err != nil || id < 0 {
+			return total, err
+		}
+		total += n
+	}
+}
+
+// Maze returns what is known of the maze that a page is in; nil when it is in none.
+func (c *Catalog) Maze(ctx context.Context, page int64) (*catalog.Maze, error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT m.name, m.pages, CASE WHEN w.maze_pages>0 THEN w.maze_pages+?*m.yield ELSE 0 END, m.held, m.yield
+		FROM pages p JOIN mazes m ON m.id=p.maze_id JOIN crawls w ON w.id=m.crawl_id WHERE p.id=?`, catalog.MazeYield, page)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	var m *catalog.Maze
+	return m, wrap(each(rows, func(r *sql.Rows) error {
+		m = new(catalog.Maze)
+		return r.Scan(&m.Name, &m.Pages, &m.Most, &m.Held, &m.Yield)
+	}))
+}
