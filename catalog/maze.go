@@ -12,9 +12,9 @@ const Budget = "budget"
 // A site may be nothing else than one path with a query. So pages that differ in values alone are left out only where they are
 // the lesser part of their host and it took more than FewSteps of them, one after the other, to get there, or more than MazeSteps.
 const (
-	MazeYield = 4  // further pages that a page outside of a maze is worth
-	MazeForms = 8  // combinations of parameters that one path may have
-	FewSteps  = 4  // links from page to page that change values in a query only
+	MazeYield = 4 // further pages that a page outside of a maze is worth
+	MazeForms = 8 // combinations of parameters that one path may have
+	FewSteps  = 4 // links from page to page that change values in a query only
 	MazeSteps = 30
 )
 

@@ -35,7 +35,7 @@ func TestTraps(t *testing.T) {
 	}
 	var x struct {
 		Maze struct {
-			Name             string
+			Name              string
 			Pages, Most, Held int
 		}
 	}
