@@ -49,28 +49,36 @@ func explainCommand(a *app) *cobra.Command {
 	var crawl string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "explain URL",
+		Use:   "explain URL...",
 		Short: "Show one page's life: every decision, and when it is due",
-		Args:  submit.Args(cobra.ExactArgs(1)),
+		Args:  submit.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.withBoth(ctx, func(c *sqlite.Catalog, rdb redis.UniversalClient) error {
-				x, err := explain(ctx, c, rdb, crawl, args[0])
-				if err != nil {
-					return err
-				}
-				if asJSON {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(x)
-				}
-				for _, s := range x.Steps {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-10s %s\n", s.What, printable(s.Says))
+				for i, url := range args {
+					x, err := explain(ctx, c, rdb, crawl, url)
+					if err != nil {
+						return err
+					}
+					if asJSON {
+						if err := json.NewEncoder(cmd.OutOrStdout()).Encode(x); err != nil {
+							return err
+						}
+						continue
+					}
+					if i > 0 {
+						fmt.Fprintln(cmd.OutOrStdout())
+					}
+					for _, s := range x.Steps {
+						fmt.Fprintf(cmd.OutOrStdout(), "%-10s %s\n", s.What, printable(s.Says))
+					}
 				}
 				return nil
 			})
 		},
 	}
 	cmd.Flags().StringVar(&crawl, "crawl", "default", "name of the crawl")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, one object a line")
 	return cmd
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestETA(t *testing.T) {
 	const (
 		hosts   = 50
 		delay   = 300 * time.Millisecond
-		asked   = 100  // pages
+		asked   = 1000 // pages
 		atStart = 0.25 // of the run: how much of it is over when it is asked about
 	)
 	w := web(t, lab.Config{Seed: 49, Hosts: hosts, Pages: 12_000, Plain: true})
@@ -82,69 +83,68 @@ func (s *site) eta(n int) guess {
 	return guess{at: at, expected: at.Add(time.Duration(st.Crawls[0].ETA * float64(time.Second)))}
 }
 
-// explained asks trawl explain about pages that were not asked for yet, several at a time, beside the test. The returned function
-// waits for the answers.
+// explained asks trawl explain about pages that were not asked for yet, beside the test. The returned function waits for the
+// answers.
 func (s *site) explained(r *rand.Rand, w *lab.Web, urls []string, n int) func() []guess {
-	const atOnce = 4
-	var wg sync.WaitGroup
-	var mu sync.Mutex
+	const atOnce = 50
+	var running sync.WaitGroup
 	var out []guess
-	order, runs, began := r.Perm(len(urls)), 0, time.Now()
-	next := func() (string, bool) {
-		mu.Lock()
-		defer mu.Unlock()
+	runs, began := 0, time.Now()
+	running.Go(func() {
+		order := r.Perm(len(urls))
 		for len(out) < n && len(order) > 0 {
-			url := urls[order[0]]
-			order = order[1:]
-			if _, done := starts(w)[hostOf(url)+pathOf(url)]; !done {
-				runs++
-				return url, true
-			}
-		}
-		return "", false
-	}
-	for range atOnce {
-		wg.Go(func() {
-			for url, ok := next(); ok; url, ok = next() {
-				if g, ok := s.explain(url); ok {
-					mu.Lock()
-					out = append(out, g)
-					mu.Unlock()
+			var ask []string
+			done := starts(w)
+			for len(ask) < atOnce && len(order) > 0 {
+				url := urls[order[0]]
+				order = order[1:]
+				if _, ok := done[hostOf(url)+pathOf(url)]; !ok {
+					ask = append(ask, url)
 				}
 			}
-		})
-	}
-	s.t.Cleanup(wg.Wait)
+			runs += len(ask)
+			out = append(out, s.explain(ask)...)
+		}
+	})
+	s.t.Cleanup(running.Wait)
 	return func() []guess {
 		s.t.Helper()
-		wg.Wait()
+		running.Wait()
 		s.t.Logf("%d pages explained in %s, for %d of them a start was expected", runs, time.Since(began).Round(time.Millisecond), len(out))
-		if len(out) < 50 {
+		if len(out) < n/2 {
 			s.t.Errorf("a start was expected for %d pages only: this proves little", len(out))
 		}
 		return out
 	}
 }
 
-// explain asks when a page will be asked for. One that is under way has no such moment any more; one that waits has to have it.
-func (s *site) explain(url string) (guess, bool) {
-	var x struct {
-		Expected *time.Time `json:"expected_start"`
-		Waits    string     `json:"waits_for"`
-		Page     struct{ State string }
+// explain asks when pages will be asked for. One that is under way has no such moment any more; one that waits has to have it.
+func (s *site) explain(urls []string) (out []guess) {
+	if len(urls) == 0 {
+		return nil
 	}
-	res := s.run("trawl", "explain", "--json", url)
-	if err := json.Unmarshal([]byte(res.out), &x); err != nil || res.status != 0 {
-		s.t.Errorf("explain %s: status %d, %v: %s", url, res.status, err, res.err)
-		return guess{}, false
+	res := s.run(append([]string{"trawl", "explain", "--json"}, urls...)...)
+	if res.status != 0 {
+		s.t.Errorf("explain: status %d: %s", res.status, res.err)
 	}
-	if x.Expected == nil {
-		if x.Page.State == "waiting" || x.Waits == "polite" {
-			s.t.Errorf("explain %s does not say when: %+v", url, x)
+	at := time.Now()
+	for line := range strings.Lines(res.out) {
+		var x struct {
+			URL      string     `json:"url"`
+			Expected *time.Time `json:"expected_start"`
+			Waits    string     `json:"waits_for"`
+			Page     struct{ State string }
 		}
-		return guess{}, false
+		if err := json.Unmarshal([]byte(line), &x); err != nil {
+			s.t.Errorf("explain: %v: %s", err, line)
+		}
+		if x.Expected != nil {
+			out = append(out, guess{x.URL, x.Page.State + ", " + x.Waits, at, *x.Expected})
+		} else if x.Page.State == "waiting" || x.Waits == "polite" {
+			s.t.Errorf("explain %s does not say when: %s", x.URL, line)
+		}
 	}
-	return guess{url, x.Page.State + ", " + x.Waits, time.Now(), *x.Expected}, true
+	return out
 }
 
 // judge compares what was said of pages with what the hosts saw: nine of ten have to be right to two seconds, or a tenth.
