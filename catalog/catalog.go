@@ -116,9 +116,10 @@ type Window struct {
 type Batch struct {
 	HostID   int64
 	Host     string
-	Limits                 // the strictest of the crawls that have pages open there, and of its robots.txt
-	Floor    time.Duration // what the delay would be without this crawl's own
+	Limits                 // the strictest of the crawls that have pages open there, or the host's own, and of its robots.txt
+	Floor    time.Duration // what the delay would be without this crawl's own, and without the host's
 	Pace     time.Duration // how far apart its starts turned out to be, as far as is known
+	Queued   int           // its pages that were handed out before
 	RobotsAt time.Time     // when the robots rules that hold were read
 	Holds    int64         // how often the host was ever held: see HoldHost
 	Probe    bool          // the host is in trouble, and this one visit is to find out whether it still is
@@ -269,6 +270,7 @@ type Host struct {
 	Pace    time.Duration // how far apart its starts turned out to be; 0: not known
 	NextAt  time.Time     // when promotion looks at it again
 	Trouble Trouble
+	Own     *HostLimits // nil: it is pressed as hard as its crawls say
 	Paused  bool
 	Counts
 }

@@ -78,6 +78,21 @@ type Pause struct {
 	Since time.Time `json:"since"`
 }
 
+// HostLimits is how hard an operator lets one host be pressed, whatever the crawls say.
+type HostLimits struct {
+	Delay   time.Duration // least time between two starts
+	PerHost int           // visits at once
+}
+
+// Under returns what holds at a host whose robots.txt asks for crawlDelay: that raises the delay.
+func (l HostLimits) Under(crawlDelay time.Duration) HostLimits {
+	if l.Delay == 0 && crawlDelay > 0 {
+		l.PerHost = 1 // more make no sense where a delay is asked for
+	}
+	l.Delay = max(l.Delay, crawlDelay)
+	return l
+}
+
 // Failures are the pages that failed of one kind.
 type Failures struct {
 	Fault    string    `json:"fault"`

@@ -110,6 +110,12 @@ function ops.reserve(n, urgent, holds)
   return {(urgent == 1 and soonest or first) - now, apart}
 end
 
+function ops.recall()
+  host.next = 0
+  save(host, 'next')
+  return {0, 0}
+end
+
 -- Says how long to wait for a moment, and the longest delay of the units that have no place free, or -1.
 function ops.enter(probe)
   for _, u in ipairs(units) do

@@ -50,6 +50,14 @@ func (g *MemoryGate) Reserve(_ context.Context, host Unit, n int, urgent bool, h
 	return first, apart, nil
 }
 
+// Recall implements handlers.Gate.
+func (g *MemoryGate) Recall(_ context.Context, host string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.unit(host).next = time.Time{}
+	return nil
+}
+
 // Enter implements handlers.Gate.
 func (g *MemoryGate) Enter(_ context.Context, units []Unit, visit string, probe bool) (time.Duration, error) {
 	g.mu.Lock()

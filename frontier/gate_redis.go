@@ -67,6 +67,12 @@ func (g *RedisGate) Reserve(ctx context.Context, host Unit, n int, urgent bool, 
 	return time.Now().Add(micros(in)), micros(apart), err
 }
 
+// Recall implements handlers.Gate.
+func (g *RedisGate) Recall(ctx context.Context, host string) error {
+	_, _, err := g.run(ctx, "recall", []Unit{{Name: host}}, "")
+	return err
+}
+
 // Enter implements handlers.Gate.
 func (g *RedisGate) Enter(ctx context.Context, units []Unit, visit string, probe bool) (time.Duration, error) {
 	wait, full, err := g.run(ctx, "enter", units, visit, flag(probe))

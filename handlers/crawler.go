@@ -67,7 +67,13 @@ type Troubles interface {
 	ReleaseHost(ctx context.Context, name string, now time.Time) error
 	// Postpone returns catalog.ErrFenced when the visit no longer owns its page.
 	Postpone(ctx context.Context, p catalog.Postponed) error
+}
+
+// Orders is what an operator has said, for every process to obey within a second.
+type Orders interface {
 	Pauses(ctx context.Context) ([]catalog.Pause, error)
+	// OwnLimits are those of hosts for which there are any, by name, as they hold beside the host's robots.txt.
+	OwnLimits(ctx context.Context) (map[string]catalog.HostLimits, error)
 }
 
 // Outages is what everybody needs and is down.
@@ -119,6 +125,7 @@ type Catalog interface {
 	Pages
 	Hosts
 	Troubles
+	Orders
 	Outages
 	Schedules
 	Revisits
@@ -135,6 +142,9 @@ type Gate interface {
 	// Reserve returns the first of n moments at the host that nobody else is given, and how far apart they are. Urgent moments
 	// come before those handed out earlier. It lets visits in again after a hold, if holds counts that one.
 	Reserve(ctx context.Context, host frontier.Unit, n int, urgent bool, holds int64) (first time.Time, apart time.Duration, err error)
+	// Recall makes the moments that were handed out at the host nobody's. A visit that comes at one of them is let in if its turn is
+	// not taken.
+	Recall(ctx context.Context, host string) error
 	// Enter takes a place at every unit, or keeps it, for frontier.Permit; it returns how long to wait before asking again, or
 	// 0. frontier.ErrHeld: the host is left alone for now, except by probes.
 	Enter(ctx context.Context, units []frontier.Unit, visit string, probe bool) (time.Duration, error)

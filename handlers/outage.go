@@ -16,45 +16,51 @@ import (
 	"example.org/trawl/weburl"
 )
 
-// How often an outage is probed, by one process of all, and how stale a process's view of outages and pauses may be.
+// How often an outage is probed, by one process of all, and how stale a process's view of outages and orders may be.
 const (
 	probeEvery  = time.Second
 	boardFresh  = 500 * time.Millisecond
 	probeWithin = 5 * time.Second
 )
 
-// board is what a process knows of outages and pauses.
+// board is what a process knows of outages, and of what an operator has said.
 type board struct {
-	mu      sync.Mutex
-	read    time.Time
-	outages []catalog.Outage
-	pauses  []catalog.Pause
-	cancel  time.Time // when pages were cancelled last
-	probed  map[fault.Kind]time.Time
+	mu     sync.Mutex
+	read   time.Time
+	notes  notes
+	probed map[fault.Kind]time.Time
 }
 
-// look reads outages and pauses, unless that was done a moment ago. A catalog that does not answer leaves what was known.
-func (c *Crawler) look(ctx context.Context) (outages []catalog.Outage, pauses []catalog.Pause, cancelled time.Time) {
+type notes struct {
+	outages   []catalog.Outage
+	pauses    []catalog.Pause
+	own       map[string]catalog.HostLimits // of hosts that have limits of their own; nil while that is not known
+	cancelled time.Time                     // when pages were cancelled last
+}
+
+// look reads outages and orders, unless that was done a moment ago. A catalog that does not answer leaves what was known.
+func (c *Crawler) look(ctx context.Context) notes {
 	b := &c.board
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if time.Since(b.read) < boardFresh {
-		return b.outages, b.pauses, b.cancel
+		return b.notes
 	}
 	b.read = time.Now()
 	out, err := c.Catalog.Outages(ctx)
 	paused, perr := c.Catalog.Pauses(ctx)
+	own, oerr := c.Catalog.OwnLimits(ctx)
 	at, merr := c.Catalog.Meta(ctx, catalog.CancelledKey)
-	if errors.Join(err, perr, merr) == nil {
+	if errors.Join(err, perr, oerr, merr) == nil {
 		ms, _ := strconv.ParseInt(at, 10, 64) // nothing: never
-		b.outages, b.pauses, b.cancel = out, paused, time.UnixMilli(ms)
+		b.notes = notes{outages: out, pauses: paused, own: own, cancelled: time.UnixMilli(ms)}
 	}
-	return b.outages, b.pauses, b.cancel
+	return b.notes
 }
 
 // down returns an outage, if there is one.
 func (c *Crawler) down(ctx context.Context) *catalog.Outage {
-	if all, _, _ := c.look(ctx); len(all) > 0 {
+	if all := c.look(ctx).outages; len(all) > 0 {
 		return &all[0]
 	}
 	return nil
@@ -63,18 +69,18 @@ func (c *Crawler) down(ctx context.Context) *catalog.Outage {
 // mayGo returns *errBack when the visit is not to touch its host: something that everybody needs is down, or an operator has
 // paused or cancelled what the page belongs to.
 func (c *Crawler) mayGo(ctx context.Context, leg tasks.Leg) error {
-	outages, pauses, cancelled := c.look(ctx)
-	if len(outages) > 0 {
-		return &errBack{outages[0].Kind}
+	known := c.look(ctx)
+	if len(known.outages) > 0 {
+		return &errBack{known.outages[0].Kind}
 	}
 	v := leg.Visit
-	for _, p := range pauses {
+	for _, p := range known.pauses {
 		if p.What == "host" && (p.Name == weburl.Host(v.URL) || p.Name == weburl.Host(leg.URL())) ||
 			!v.Robots && (p.What == "crawl" && p.Name == v.Crawl || p.What == "submitter" && p.Name == v.Submitter) {
 			return &errBack{"paused " + p.What + " " + p.Name}
 		}
 	}
-	if !v.Robots && time.Since(cancelled) < visitLease+windowHorizon {
+	if !v.Robots && time.Since(known.cancelled) < visitLease+windowHorizon {
 		if owns, err := c.Catalog.Owns(ctx, v.Page, v.ID); err != nil || !owns {
 			return cmp.Or[error](err, &errBack{string(tasks.Cancelled)})
 		}
@@ -149,8 +155,7 @@ func (c *Crawler) Watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		all, _, _ := c.look(ctx)
-		for _, o := range all {
+		for _, o := range c.look(ctx).outages {
 			if err := c.probe(ctx, o); err != nil && ctx.Err() == nil {
 				c.Log.DebugContext(ctx, "probe", "fault", o.Kind, "err", err)
 			}

@@ -95,7 +95,7 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 		return tasks.Done(), nil
 	}
 	limit := tasks.Limit{Delay: b.Delay, Floor: b.Floor, PerHost: b.PerHost, PerDomain: b.PerDomain, PerIP: b.PerIP, Adapt: b.Adapt}
-	slot, apart, err := c.Gate.Reserve(ctx, frontier.Units(b.Host, netip.Addr{}, gateLimit(limit))[0], len(visits), b.Urgent, b.Holds)
+	slot, apart, err := c.reserve(ctx, b, frontier.Units(b.Host, netip.Addr{}, gateLimit(limit))[0], len(visits))
 	if err != nil {
 		return tasks.Result{}, err
 	}
@@ -110,6 +110,30 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 		}
 	}
 	return tasks.Then(next...), nil
+}
+
+// stretched is how much further the slots of a host may reach than its pages that are handed out need, before they are
+// handed out anew.
+const stretched = windowHorizon / 4
+
+// reserve reserves n slots for b. When the host's delay has become shorter, those handed out before are further apart than they
+// have to be, up to a minute ahead: they are recalled, so that the new ones come in between. Whoever has an old one comes then, and
+// gets another if its turn is taken.
+func (c *Crawler) reserve(ctx context.Context, b catalog.Batch, host frontier.Unit, n int) (slot time.Time, apart time.Duration, err error) {
+	slot, apart, err = c.Gate.Reserve(ctx, host, n, b.Urgent, b.Holds)
+	ahead := time.Until(slot)
+	switch {
+	case err != nil || b.Urgent:
+		return slot, apart, err
+	case apart == 0: // it has no slots any more
+		return time.Now(), 0, nil
+	case ahead-time.Duration(b.Queued+1)*apart < stretched:
+		return slot, apart, nil
+	}
+	if err = c.Gate.Recall(ctx, b.Host); err != nil {
+		return slot, apart, err
+	}
+	return c.Gate.Reserve(ctx, host, n, false, b.Holds)
 }
 
 func gateLimit(l tasks.Limit) frontier.Limit {

@@ -101,11 +101,13 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 	}}, nil
 }
 
-// limit is how hard the leg's host may be pressed: as it was when the visit was handed out, but with the delay that the crawl has now.
+// limit is how hard the leg's host may be pressed: as it was when the visit was handed out, but as an operator or the crawl says now.
 func (c *Crawler) limit(ctx context.Context, leg tasks.Leg) tasks.Limit {
-	l := leg.Limit
-	if crawl, err := c.crawl(ctx, leg.Visit.Crawl); err == nil {
-		l.Delay = max(l.Floor, crawl.settings.Delay)
+	l, all := leg.Limit, c.look(ctx).own
+	if own, ok := all[weburl.Host(leg.URL())]; ok {
+		l.Delay, l.PerHost = own.Delay, own.PerHost
+	} else if crawl, err := c.crawl(ctx, leg.Visit.Crawl); err == nil && all != nil {
+		l.Delay, l.PerHost = max(l.Floor, crawl.settings.Delay), min(l.PerHost, crawl.settings.PerHost)
 	}
 	return l
 }
@@ -216,7 +218,7 @@ func (c *Crawler) later(ctx context.Context, leg tasks.Leg, err error) (tasks.Le
 
 // again reserves another slot at the host of the leg.
 func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
-	host := frontier.Units(weburl.Host(leg.URL()), netip.Addr{}, gateLimit(leg.Limit))[0]
+	host := frontier.Units(weburl.Host(leg.URL()), netip.Addr{}, gateLimit(c.limit(ctx, leg)))[0]
 	slot, _, err := c.Gate.Reserve(ctx, host, 1, leg.Urgent, 0)
 	if err != nil {
 		return leg, err

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -223,4 +224,64 @@ func TestPatience(t *testing.T) {
 			t.Errorf("%+v, %v", f, err)
 		}
 	})
+}
+
+// A changed delay holds within two seconds, whether a host's own or its crawl's, also for the minute that was handed out before:
+// the gaps grow at once when it does, and shrink at once when it is taken back.
+func TestDelayChanges(t *testing.T) {
+	for what, change := range map[string]func(a *age, delay time.Duration){
+		"host": func(a *age, delay time.Duration) {
+			own := &catalog.HostLimits{Delay: delay, PerHost: 1}
+			if delay == time.Second { // as the crawl has it
+				own = nil
+			}
+			if err := a.catalog.SetHost(a.t.Context(), "http://a.test:80", own, time.Now()); err != nil {
+				a.t.Fatal(err)
+			}
+		},
+		"crawl": func(a *age, delay time.Duration) {
+			task := polite("http://a.test/0")
+			task.Settings = fmt.Appendf(nil, `{"delay":%d}`, delay)
+			a.submit(task)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			inAge(t, func(a *age) {
+				a.start(polite(append(urls("a.test", 300), urls("b.test", 300)...)...))
+				a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
+				for _, tt := range []struct {
+					delay, lasts time.Duration
+				}{{5 * time.Second, 6 * time.Minute}, {time.Second, time.Minute}, {2 * time.Second, 20 * time.Second}} {
+					change(a, tt.delay)
+					from := time.Now().Add(2 * time.Second)
+					time.Sleep(2*time.Second + tt.lasts)
+					least, n := gaps(a.web.requests("a.test"), from)
+					t.Logf("with a delay of %s, %d requests in %s, at least %s apart", tt.delay, n, tt.lasts, least)
+					if want := int(tt.lasts / tt.delay); least < tt.delay || n < want*4/5 {
+						t.Errorf("with a delay of %s, %d requests in %s, two of them %s apart", tt.delay, n, tt.lasts, least)
+					}
+				}
+				if least, n := gaps(a.web.requests("b.test"), a.began); what == "host" && (least < time.Second || n < 255) {
+					t.Errorf("the other host was asked %d times, at least %s apart", n, least)
+				}
+				change(a, 0)
+				a.until(2*time.Minute, "end", a.over)
+				a.allStored(600)
+			})
+		})
+	}
+}
+
+// gaps are the least of those between the moments that are not before the given time, and how many moments those are.
+func gaps(at []time.Time, from time.Time) (least time.Duration, n int) {
+	least = time.Hour
+	for i, t := range at {
+		if t.Before(from) {
+			continue
+		}
+		if n++; n > 1 {
+			least = min(least, t.Sub(at[i-1]))
+		}
+	}
+	return least, n
 }

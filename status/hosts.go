@@ -19,9 +19,16 @@ type Host struct {
 	GivenUp bool              `json:"given_up,omitempty"` // its pages fail
 	Robots  string            `json:"robots"`             // unknown, read or none
 	Delay   float64           `json:"delay_s"`            // that its robots.txt asks for
+	Own     *Own              `json:"own,omitempty"`      // what an operator has set for it, which goes before what its crawls say
 	Pace    float64           `json:"pace_s"`             // how far apart its starts turned out to be; 0 while that is not known
 	catalog.Counts
 	ETA float64 `json:"eta_s"` // until its open pages are through; 0 when there are none
+}
+
+// Own is how hard an operator lets a host be pressed.
+type Own struct {
+	Delay   float64 `json:"delay_s"`
+	PerHost int     `json:"per_host"` // connections at once
 }
 
 // HostOf returns the view of a host.
@@ -29,6 +36,11 @@ func HostOf(h catalog.Host, now time.Time) Host {
 	out := Host{
 		Host: h.Name, Site: h.Site, State: h.Trouble.State, Robots: [...]string{"unknown", "read", "none"}[h.Robots.State],
 		Delay: h.Robots.CrawlDelay.Seconds(), Pace: h.Pace.Seconds(), Counts: h.Counts,
+	}
+	pace := max(h.Pace, h.Robots.CrawlDelay)
+	if h.Own != nil {
+		out.Own = &Own{Delay: h.Own.Delay.Seconds(), PerHost: h.Own.PerHost}
+		pace = max(pace, h.Own.Delay)
 	}
 	wait := time.Duration(0)
 	if x := h.Trouble; x.State != catalog.HostOK {
@@ -39,7 +51,7 @@ func HostOf(h catalog.Host, now time.Time) Host {
 		out.State = catalog.HostPaused
 	}
 	if h.Open() > 0 {
-		out.ETA = (wait + time.Duration(h.Open())*max(h.Pace, h.Robots.CrawlDelay)).Seconds()
+		out.ETA = (wait + time.Duration(h.Open())*pace).Seconds()
 	}
 	return out
 }

@@ -80,6 +80,54 @@ func (c *Catalog) Pauses(ctx context.Context) (out []catalog.Pause, err error) {
 	return out, wrap(err)
 }
 
+// SetHost says how hard the host may be pressed, whatever the crawls say; nil leaves that to them again. ErrNotFound when there is
+// no such host.
+func (c *Catalog) SetHost(ctx context.Context, name string, own *catalog.HostLimits, now time.Time) error {
+	if err := c.named(ctx, "host", name); err != nil {
+		return err
+	}
+	delay, perHost := int64(-1), 0
+	if own != nil {
+		delay, perHost = int64(own.Delay), own.PerHost
+	}
+	return c.write.do(ctx, func(t *tx) error {
+		var id int64
+		var free bool
+		// Its pace was that of another delay.
+		found, err := t.row(`UPDATE hosts SET own_delay=?, own_per_host=?, pace=0 WHERE name=? RETURNING id, state=0 AND robots_visit=''`, []any{delay, perHost, name}, &id, &free)
+		if err != nil || !found || !free {
+			return err
+		}
+		return t.freeHost(id, now) // a shorter delay is to be felt at once
+	})
+}
+
+// OwnLimits are the limits that operators have set for hosts, by the host's name, as they hold beside its robots.txt.
+func (c *Catalog) OwnLimits(ctx context.Context) (map[string]catalog.HostLimits, error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT name, own_delay, own_per_host, robots_delay FROM hosts WHERE own_delay >= 0`)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	out := map[string]catalog.HostLimits{}
+	err = each(rows, func(r *sql.Rows) error {
+		var name string
+		var l catalog.HostLimits
+		var crawlDelay time.Duration
+		err := r.Scan(&name, &l.Delay, &l.PerHost, &crawlDelay)
+		out[name] = l.Under(crawlDelay)
+		return err
+	})
+	return out, wrap(err)
+}
+
+// ownLimits are an operator's limits as the columns of a host have them.
+func ownLimits(delay int64, perHost int) *catalog.HostLimits {
+	if delay < 0 {
+		return nil
+	}
+	return &catalog.HostLimits{Delay: time.Duration(delay), PerHost: perHost}
+}
+
 // pagesAtOnce bounds one transaction of what concerns many pages.
 const pagesAtOnce = 2000
 

@@ -48,7 +48,12 @@ func (c *Catalog) Submit(ctx context.Context, name string, roots []string, now t
 		if old == nil || cr.Limits == was {
 			return nil
 		}
-		// A shorter delay is to be felt at once.
+		// A shorter delay is to be felt at once, and the pace of hosts is that of the longer one.
+		if cr.Delay < was.Delay {
+			if _, err := t.exec(`UPDATE hosts SET pace=0 WHERE id IN (SELECT host_id FROM lanes WHERE crawl_id=?)`, id); err != nil {
+				return err
+			}
+		}
 		_, err = t.exec(`UPDATE lanes SET at=max(due, ?) WHERE crawl_id=? AND at < 9000000000000000 AND (SELECT state=0 AND robots_visit='' FROM hosts WHERE id=lanes.host_id)`, now.UnixMilli(), id)
 		return err
 	})

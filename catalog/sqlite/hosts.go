@@ -34,17 +34,18 @@ func (c *Catalog) hostWhere(ctx context.Context, where string, arg any) (catalog
 }
 
 const hostColumns = `h.id, h.name, h.site, h.robots_state, coalesce(h.robots, x''), h.robots_delay, h.robots_at, h.robots_until, h.pace, h.promote_at,
-	h.state, h.since, h.until, h.fails, h.fault, h.error, h.given_up, EXISTS (SELECT 1 FROM pauses WHERE what='host' AND name=h.name)`
+	h.state, h.since, h.until, h.fails, h.fault, h.error, h.given_up, h.own_delay, h.own_per_host, EXISTS (SELECT 1 FROM pauses WHERE what='host' AND name=h.name)`
 
 func scanHost(r interface{ Scan(...any) error }) (h catalog.Host, err error) {
-	var delay, at, until, pace, next, since, tried int64
-	var state int
+	var delay, at, until, pace, next, since, tried, own int64
+	var state, perHost int
 	x := &h.Trouble
 	err = r.Scan(&h.ID, &h.Name, &h.Site, &h.Robots.State, &h.Robots.Body, &delay, &at, &until, &pace, &next,
-		&state, &since, &tried, &x.Fails, &x.Fault, &x.Err, &x.GivenUp, &h.Paused)
+		&state, &since, &tried, &x.Fails, &x.Fault, &x.Err, &x.GivenUp, &own, &perHost, &h.Paused)
 	if err != nil {
 		return h, err
 	}
+	h.Own = ownLimits(own, perHost)
 	h.Robots.CrawlDelay, h.Pace = time.Duration(delay), time.Duration(pace)
 	h.Robots.At, h.Robots.Until, h.NextAt = time.UnixMilli(at), time.UnixMilli(until), time.UnixMilli(next)
 	x.State, x.Since, x.Until = catalog.HostStates()[state], time.UnixMilli(since), time.UnixMilli(tried)

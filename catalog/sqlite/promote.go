@@ -159,11 +159,11 @@ func (p *promotion) visits(h *hostRow, l lane, room int) (n int, more bool, err 
 	if h.pace() == 0 && l.priority <= 0 {
 		limit = min(limit, p.ready)
 	}
-	idle := h.queued == 0
+	idle := h.Queued == 0
 	b := h.Batch
 	b.Urgent = l.priority > 0
 	n, err = p.some(b, l, limit)
-	h.queued += int64(n)
+	h.Queued += n
 	switch {
 	case h.pace() == 0:
 		p.ready -= n
@@ -198,7 +198,7 @@ func (p *promotion) hostRoom(h *hostRow, l lane) (int, error) {
 	if l.priority > 0 {
 		limit += urgentMore
 	}
-	limit -= int(h.queued)
+	limit -= h.Queued
 	for _, g := range []struct {
 		places int
 		query  string
@@ -243,7 +243,7 @@ func (p *promotion) troubled(h *hostRow, l lane, room int) (int, error) {
 		b := h.Batch
 		b.GivenUp = &h.trouble
 		return p.some(b, l, room)
-	case h.queued > 0 || h.robotsVisit != "": // visits from before are on their way back, or this is the probe
+	case h.Queued > 0 || h.robotsVisit != "": // visits from before are on their way back, or this is the probe
 		return 0, p.freeHost(h.HostID, now.Add(probePatience/6))
 	case h.robots == catalog.RobotsUnknown || h.robotsUntil <= now.UnixMilli():
 		return 0, p.readRobots(h, l, true)
@@ -254,7 +254,7 @@ func (p *promotion) troubled(h *hostRow, l lane, room int) (int, error) {
 	if err != nil || n == 0 {
 		return n, err
 	}
-	h.queued += int64(n)
+	h.Queued += n
 	return n, p.freeHost(h.HostID, now.Add(probePatience))
 }
 
@@ -336,11 +336,11 @@ func (p *promotion) handOut(l lane, limit int) ([]catalog.Promoted, error) {
 type hostRow struct {
 	catalog.Batch
 	site, addr  string
-	queued      int64
 	robots      catalog.RobotsState
 	robotsUntil int64
 	robotsVisit string
-	crawlDelay  time.Duration // of robots.txt
+	crawlDelay  time.Duration       // of robots.txt
+	own         *catalog.HostLimits // an operator's
 	trouble     catalog.Trouble
 }
 
@@ -357,7 +357,7 @@ func (p *promotion) host(l lane) (*hostRow, error) {
 		}
 		p.hosts[l.host] = h
 	}
-	// Several crawls may visit one host: the strictest of those that have pages open there decides.
+	// Several crawls may visit one host: the strictest of those that have pages open there decides, unless an operator has.
 	var longest, others int64
 	_, err := p.row(`SELECT coalesce(max(c.delay), 0), coalesce(max(CASE WHEN c.id<>? THEN c.delay END), 0), coalesce(min(c.per_host), 1),
 			coalesce(min(nullif(c.per_domain, 0)), 0), coalesce(min(nullif(c.per_ip, 0)), 0), coalesce(max(c.adapt), 0)
@@ -368,17 +368,22 @@ func (p *promotion) host(l lane) (*hostRow, error) {
 	if h.Delay > 0 && longest == 0 {
 		h.PerHost = 1
 	}
+	if h.own != nil {
+		own := h.own.Under(h.crawlDelay)
+		h.Delay, h.PerHost = own.Delay, own.PerHost
+	}
 	return h, err
 }
 
 func (p *promotion) readHost(id int64) (*hostRow, error) {
 	h := &hostRow{Batch: catalog.Batch{HostID: id}}
-	var delay, at, pace, until, since int64
-	var state int
+	var delay, at, pace, until, since, own int64
+	var state, perHost int
 	x := &h.trouble
-	_, err := p.row(`SELECT name, site, addr, queued, robots_state, robots_delay, robots_at, robots_until, robots_visit, pace, holds, state, since, until, fails, fault, error, given_up
+	_, err := p.row(`SELECT name, site, addr, queued, robots_state, robots_delay, robots_at, robots_until, robots_visit, pace, holds, state, since, until, fails, fault, error, given_up, own_delay, own_per_host
 		FROM hosts WHERE id=?`, []any{id},
-		&h.Host, &h.site, &h.addr, &h.queued, &h.robots, &delay, &at, &h.robotsUntil, &h.robotsVisit, &pace, &h.Holds, &state, &since, &until, &x.Fails, &x.Fault, &x.Err, &x.GivenUp)
+		&h.Host, &h.site, &h.addr, &h.Queued, &h.robots, &delay, &at, &h.robotsUntil, &h.robotsVisit, &pace, &h.Holds, &state, &since, &until, &x.Fails, &x.Fault, &x.Err, &x.GivenUp, &own, &perHost)
+	h.own = ownLimits(own, perHost)
 	h.crawlDelay, h.RobotsAt, h.Pace = time.Duration(delay), time.UnixMilli(at), time.Duration(pace)
 	x.State, x.Since, x.Until = catalog.HostStates()[state], time.UnixMilli(since), time.UnixMilli(until)
 	if err == nil && h.site == "" { // from before sites were kept

@@ -186,7 +186,7 @@ func (c *Catalog) Hosts(ctx context.Context, state catalog.HostState, limit int)
 // Slowest is how long each crawl's slowest host will take: its open pages, a delay apart each, once it is free.
 func (c *Catalog) Slowest(ctx context.Context, now time.Time) (map[string]time.Duration, error) {
 	out := map[string]time.Duration{}
-	rows, err := c.reads.QueryContext(ctx, `SELECT w.name, max(CASE WHEN h.state>0 THEN max(h.until-?, 0) ELSE 0 END + (h.waiting+h.queued)*(max(h.pace, h.robots_delay, w.delay)/1000000))
+	rows, err := c.reads.QueryContext(ctx, `SELECT w.name, max(CASE WHEN h.state>0 THEN max(h.until-?, 0) ELSE 0 END + (h.waiting+h.queued)*(max(h.pace, h.robots_delay, CASE WHEN h.own_delay<0 THEN w.delay ELSE h.own_delay END)/1000000))
 		FROM counts n JOIN hosts h ON h.id=n.ref JOIN crawls w ON w.id=n.crawl_id WHERE n.dim=1 AND n.waiting+n.queued > 0 GROUP BY n.crawl_id`, now.UnixMilli())
 	if err != nil {
 		return nil, sqlError(err)

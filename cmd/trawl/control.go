@@ -44,22 +44,29 @@ func (o *choice) each(ctx context.Context, c *sqlite.Catalog, fn func(catalog.Ch
 	if o.Host == "" {
 		return known(fn(o.Choice))
 	}
+	return eachHost(ctx, c, o.Host, func(name string) error {
+		ch := o.Choice
+		ch.Host = name
+		return known(fn(ch))
+	})
+}
+
+// eachHost calls fn for every host that a user may mean, of those that there are.
+func eachHost(ctx context.Context, c *sqlite.Catalog, host string, fn func(name string) error) error {
 	found := false
-	for _, name := range hostNames(o.Host) {
+	for _, name := range hostNames(host) {
 		if _, err := c.Host(ctx, name); errors.Is(err, catalog.ErrNotFound) {
 			continue
 		} else if err != nil {
 			return err
 		}
 		found = true
-		ch := o.Choice
-		ch.Host = name
-		if err := fn(ch); err != nil {
-			return known(err)
+		if err := fn(name); err != nil {
+			return err
 		}
 	}
 	if !found {
-		return noSuch("host", o.Host)
+		return noSuch("host", host)
 	}
 	return nil
 }

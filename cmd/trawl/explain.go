@@ -172,6 +172,9 @@ func explainRobots(ctx context.Context, c *sqlite.Catalog, u string, x *explanat
 			x.say("delay", "robots.txt asks for %s between two visits of the host", h.Robots.CrawlDelay)
 		}
 	}
+	if h.Own != nil {
+		x.say("delay", "an operator has set %s for %s, and %d visits at once: trawl hosts reset takes that back", h.Own.Delay, h.Name, h.Own.PerHost)
+	}
 	if why := whyHost(*x.Host); why != "" || h.Paused {
 		x.say("host", "%s %s", x.Host.State, why)
 	}

@@ -49,6 +49,8 @@ type Control interface {
 	// Cancel ends pages that are open and returns how many those were.
 	Cancel(ctx context.Context, ch catalog.Choice, reason string, now time.Time) (int64, error)
 	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
+	// SetHost returns catalog.ErrNotFound when there is no such host; nil takes its limits back.
+	SetHost(ctx context.Context, name string, own *catalog.HostLimits, now time.Time) error
 	SetQuota(ctx context.Context, q catalog.Quota) error
 	Quotas(ctx context.Context) ([]catalog.Quota, error)
 	// Hosts lists hosts in a state, "" for all that have pages waiting, those with the most first.
@@ -74,7 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"promote reads robots first": robotsFirst, "promote in order": order, "promote within a host's time": horizon, "promote within the window": window,
 		"promote by priority across hosts": priorities, "promote by due and ID": byAge, "fair turns": fairTurns, "weighted turns": weightedTurns,
 		"turns are not saved up": noSavings, "turns go on beside a quota": turnsBesideQuota, "two submitters at one host": oneHost, "urgent pages": urgent, "raise a waiting page": raised,
-		"limits of a domain and an address": groups, "many lanes": manyLanes, "a shorter delay": shorterDelay,
+		"limits of a domain and an address": groups, "many lanes": manyLanes, "a shorter delay": shorterDelay, "limits of one host": ownLimits, "limits of a host that is busy": ownLimitsBusy,
 		"hold a host": held, "hold a host once for a trouble": heldOnce, "push-backs": pushBacks, "give a host up": givenUp, "a single probe": singleProbe,
 		"hold during robots.txt": heldRobots, "lists of hosts": hostLists, "postpone": postpone, "outages": outages,
 		"pause and resume": pauseResume, "pause the unknown": pauseUnknown, "retry": retry, "retry by choice": retryChoice, "cancel": cancel, "cancel by choice": cancelChoice,

@@ -451,3 +451,109 @@ func failures(w *world) {
 	is(catalog.Choice{})
 	w.exact()
 }
+
+// An operator's limits for a host go before those of its crawls, whether they are longer or shorter, and not before its robots.txt.
+func ownLimits(w *world) {
+	ctx := w.Context()
+	const name, crawlDelay = "http://a0.example:80", 5 * time.Second
+	cr := w.crawl("a", slow) // 10 s
+	w.admit(cr, many("a", 2, 200)...)
+	w.is(w.SetHost(ctx, "http://nowhere.example:80", &catalog.HostLimits{PerHost: 1}, w.now), catalog.ErrNotFound)
+	for _, b := range w.promote() {
+		w.must(w.SetRobots(ctx, b.HostID, b.RobotsVisit, catalog.Robots{State: catalog.RobotsRead, CrawlDelay: crawlDelay, At: w.now, Until: w.now.Add(48 * time.Hour)}))
+	}
+	for _, tt := range []struct {
+		own  *catalog.HostLimits
+		want catalog.HostLimits
+	}{
+		{nil, catalog.HostLimits{Delay: 10 * time.Second, PerHost: 1}},
+		{&catalog.HostLimits{Delay: 30 * time.Second, PerHost: 2}, catalog.HostLimits{Delay: 30 * time.Second, PerHost: 2}},
+		{&catalog.HostLimits{Delay: 6 * time.Second, PerHost: 1}, catalog.HostLimits{Delay: 6 * time.Second, PerHost: 1}},
+		{&catalog.HostLimits{Delay: time.Second, PerHost: 3}, catalog.HostLimits{Delay: crawlDelay, PerHost: 3}},
+		{&catalog.HostLimits{PerHost: 16}, catalog.HostLimits{Delay: crawlDelay, PerHost: 1}}, // 16 places make no sense where a delay is asked for
+		{nil, catalog.HostLimits{Delay: 10 * time.Second, PerHost: 1}},
+		{nil, catalog.HostLimits{Delay: 10 * time.Second, PerHost: 1}},
+	} {
+		w.pass(time.Minute)
+		w.must(w.SetHost(ctx, name, tt.own, w.now))
+		w.same("own", w.host("http://a0.example/").Own, tt.own)
+		known := map[string]catalog.HostLimits{}
+		if tt.own != nil {
+			known[name] = tt.want
+		}
+		got, err := w.OwnLimits(ctx)
+		w.must(err)
+		w.same("own limits", got, known)
+		batches := w.promote(minute)
+		w.same("batches", len(batches), 2)
+		for _, b := range batches {
+			want := catalog.HostLimits{Delay: 10 * time.Second, PerHost: 1}
+			if b.Host == name {
+				want = tt.want
+			}
+			w.same("limits of "+b.Host, []any{b.Delay, b.PerHost, b.Floor}, []any{want.Delay, want.PerHost, crawlDelay})
+			for _, p := range b.Pages {
+				w.store(p)
+			}
+		}
+		w.exact()
+	}
+}
+
+// A host whose minute is handed out is looked at again at once when its limits change; one in trouble, or paused, is not.
+func ownLimitsBusy(w *world) {
+	ctx := w.Context()
+	const name = "http://a0.example:80"
+	set := func(delay time.Duration) {
+		w.Helper()
+		w.must(w.SetHost(ctx, name, &catalog.HostLimits{Delay: delay, PerHost: 1}, w.now))
+		w.exact()
+	}
+	nothing := func(when string) {
+		w.Helper()
+		if n := len(w.handOut(minute)); n > 0 {
+			w.Errorf("%d pages were handed out %s", n, when)
+		}
+	}
+	w.admit(w.crawl("a", slow), many("a", 1, 100)...)
+	w.open()
+	pages := w.handOut(minute)
+	w.same("of a slow host", len(pages), 6)
+	w.must(w.NoteHost(ctx, name, "", 10*time.Second))
+	nothing("of a host that has its minute")
+	slowestIs := func(want time.Duration) {
+		w.Helper()
+		got, err := w.Slowest(ctx, w.now)
+		w.must(err)
+		w.same("slowest", got["a"], want)
+		p := w.page("a", "http://a0.example/99")
+		q, err := w.Queue(ctx, p.ID, w.now)
+		w.must(err)
+		w.same("pace", 100*q.Pace, want)
+	}
+	set(20 * time.Second)
+	slowestIs(2000 * time.Second)
+	nothing("of one that is slower now")
+	w.pass(time.Minute)
+	set(3 * time.Second)
+	slowestIs(300 * time.Second)
+	more := w.promote(minute)
+	if len(more) != 1 || more[0].Queued != 6 || len(more[0].Pages) != 14 {
+		w.Fatalf("%d batches, want one of 14 pages beside 6: %+v", len(more), more)
+	}
+	w.must(w.Pause(ctx, "host", name, w.now))
+	set(time.Second)
+	nothing("of a paused host")
+	w.must(w.Resume(ctx, "host", name, w.now))
+	held := w.hold(pages[0])
+	set(0)
+	nothing("of a host in trouble")
+	for _, p := range append(pages[1:], more[0].Pages...) {
+		w.store(p)
+	}
+	w.now = held.Until
+	w.probe()
+	w.must(w.ReleaseHost(ctx, name, w.now))
+	w.same("without a delay", len(w.handOut(minute)), 80)
+	w.exact()
+}

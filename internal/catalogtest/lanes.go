@@ -312,6 +312,7 @@ func shorterDelay(w *world) {
 	w.admit(w.crawl("a", slow), many("a", 1, 40)...)
 	w.open()
 	w.same("of a slow host", len(w.handOut(minute)), 6)
+	w.must(w.NoteHost(w.Context(), "http://a0.example:80", "", 10*time.Second))
 	w.crawl("a", slow)
 	w.nothing("for a crawl that was submitted to and is as slow as before")
 	w.crawl("a", slow, func(c *catalog.Crawl) { c.Delay = 3 * time.Second })

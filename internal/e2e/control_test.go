@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -164,6 +165,75 @@ func silence(t *testing.T, w *lab.Web, names []string, hosts []int, since time.T
 	}
 }
 
+// TestOwnDelay makes one host's delay longer by command and another's shorter while both are at work, and takes it back: the gaps
+// grow and shrink within two seconds, also of what was handed out before, a minute ahead.
+func TestOwnDelay(t *testing.T) {
+	whole(t)
+	const delay, own, slow = 200 * time.Millisecond, 1500 * time.Millisecond, 3 * time.Second
+	w := web(t, lab.Config{Seed: 47, Hosts: 2, Pages: 2000, Plain: true})
+	s, _ := cluster(t, w, 2)
+	by := pagesOf(t, w, 900)
+	names := []string{hostOf(w.Seeds()[0]), hostOf(w.Seeds()[1])}
+	s.enqueue(by[names[0]], "--delay", delay.String())
+	s.enqueue(by[names[1]], "--crawl", "slow", "--delay", slow.String())
+	s.waitAsked(w, names[0], 5, time.Time{})
+	s.waitAsked(w, names[1], 2, time.Time{})
+	host := names[0] + portOf(w)
+	gaps := func(name string, since time.Time, n int, want time.Duration) {
+		t.Helper()
+		s.waitAsked(w, name, n, since)
+		var at []time.Time
+		for _, r := range after(pageRequests(w), since) {
+			if r.Host == name {
+				at = append(at, r.At)
+			}
+		}
+		least, took := apart(t, name, at, want, 0), at[n-1].Sub(since)
+		t.Logf("%s: %d requests, at least %s apart, want %s; the first %d took %s", name, len(at), least, want, n, took)
+		if most := 40 * time.Second; took > most {
+			t.Errorf("%s: %d requests took %s, want less than %s", name, n, took, most)
+		}
+	}
+	ownOf := func() (o struct {
+		Delay   float64 `json:"delay_s"`
+		PerHost int     `json:"per_host"`
+	},
+	) {
+		t.Helper()
+		var all []struct{ Own any }
+		s.asJSON(&all, "trawl", "hosts", "--json", host)
+		if b, err := json.Marshal(all[0].Own); len(all) != 1 || err != nil || json.Unmarshal(b, &o) != nil {
+			t.Errorf("trawl hosts says %+v", all)
+		}
+		return o
+	}
+
+	if out := s.must("trawl", "hosts", "set", host, "--delay", own.String()); !strings.Contains(out, "http://"+host) || !strings.Contains(out, own.String()) {
+		t.Errorf("trawl hosts set says %q", out)
+	}
+	since := time.Now().Add(effective())
+	gaps(names[0], since, 6, own)
+	gaps(names[1], since, 3, slow)
+	if o := ownOf(); o.Delay != own.Seconds() || o.PerHost != 1 {
+		t.Errorf("trawl hosts --json says %+v", o)
+	}
+	for _, args := range [][]string{{"hosts", host}, {"explain", by[names[0]][0]}} {
+		if out := s.must(append([]string{"trawl"}, args...)...); !strings.Contains(out, own.String()) {
+			t.Errorf("trawl %s does not name the delay of %s:\n%s", args[0], own, out)
+		}
+	}
+
+	// At the old delays these would take 45 and 90 seconds, or the minute that was handed out.
+	s.must("trawl", "hosts", "reset", "http://"+host+"/any/page")
+	s.must("trawl", "hosts", "set", names[1]+portOf(w), "--delay", delay.String())
+	since = time.Now().Add(effective())
+	gaps(names[0], since, 30, delay)
+	gaps(names[1], since, 30, delay)
+	if o := ownOf(); o.PerHost != 0 {
+		t.Errorf("after a reset trawl hosts --json says %+v", o)
+	}
+}
+
 // TestWrongControl says to each command what it cannot do: the answer is one line that says what is wrong, and where to look.
 func TestWrongControl(t *testing.T) {
 	whole(t)
@@ -174,28 +244,35 @@ func TestWrongControl(t *testing.T) {
 		status int
 		says   []string
 	}{
-		"pause --crawl nope":                       {1, []string{`crawl "nope"`, "trawl status"}},
-		"pause --submitter nope":                   {1, []string{`submitter "nope"`, "trawl quota"}},
-		"pause --host nope.test":                   {1, []string{`host "nope.test"`, "trawl hosts"}},
-		"pause --crawl default --submitter root":   {2, []string{"crawl", "submitter"}},
-		"pause default":                            {2, []string{"default"}},
-		"resume":                                   {2, []string{"--crawl", "trawl pause"}},
-		"resume --crawl default":                   {1, []string{"not paused", "trawl pause"}},
-		"cancel":                                   {2, []string{"--crawl", "--host", "--submitter"}},
-		"cancel --crawl nope":                      {1, []string{`crawl "nope"`, "trawl status"}},
-		"cancel --fault dns_down":                  {2, []string{"--fault"}},
-		"retry":                                    {2, []string{"--fault"}},
-		"retry --fault nope":                       {2, []string{`--fault "nope"`, "trawl failures"}},
-		"retry --crawl nope":                       {1, []string{`crawl "nope"`, "trawl status"}},
-		"failures --fault nope":                    {2, []string{`--fault "nope"`}},
-		"failures --submitter nope":                {1, []string{`submitter "nope"`}},
-		"hosts nope.test":                          {1, []string{`host "nope.test"`}},
-		"hosts --state odd":                        {2, []string{`--state "odd"`, "backoff", "paused"}},
-		"hosts --limit 0":                          {2, []string{"--limit"}},
-		"quota nobody":                             {1, []string{`submitter "nobody"`}},
-		"quota bob --weight 0":                     {2, []string{"--weight"}},
-		"quota bob --max-waiting -1":               {2, []string{"--max-waiting"}},
-		"explain http://h0.lab.test/ --crawl nope": {1, []string{`crawl "nope"`}},
+		"pause --crawl nope":                           {1, []string{`crawl "nope"`, "trawl status"}},
+		"pause --submitter nope":                       {1, []string{`submitter "nope"`, "trawl quota"}},
+		"pause --host nope.test":                       {1, []string{`host "nope.test"`, "trawl hosts"}},
+		"pause --crawl default --submitter root":       {2, []string{"crawl", "submitter"}},
+		"pause default":                                {2, []string{"default"}},
+		"resume":                                       {2, []string{"--crawl", "trawl pause"}},
+		"resume --crawl default":                       {1, []string{"not paused", "trawl pause"}},
+		"cancel":                                       {2, []string{"--crawl", "--host", "--submitter"}},
+		"cancel --crawl nope":                          {1, []string{`crawl "nope"`, "trawl status"}},
+		"cancel --fault dns_down":                      {2, []string{"--fault"}},
+		"retry":                                        {2, []string{"--fault"}},
+		"retry --fault nope":                           {2, []string{`--fault "nope"`, "trawl failures"}},
+		"retry --crawl nope":                           {1, []string{`crawl "nope"`, "trawl status"}},
+		"failures --fault nope":                        {2, []string{`--fault "nope"`}},
+		"failures --submitter nope":                    {1, []string{`submitter "nope"`}},
+		"hosts nope.test":                              {1, []string{`host "nope.test"`}},
+		"hosts --state odd":                            {2, []string{`--state "odd"`, "backoff", "paused"}},
+		"hosts --limit 0":                              {2, []string{"--limit"}},
+		"hosts set nope.test --delay 1s":               {1, []string{`host "nope.test"`, "trawl hosts"}},
+		"hosts set h0.lab.test":                        {2, []string{"--delay", "trawl hosts reset"}},
+		"hosts set h0.lab.test --delay soon":           {2, []string{`--delay "soon"`}},
+		"hosts set h0.lab.test --delay -1s":            {2, []string{"--delay -1s"}},
+		"hosts set h0.lab.test --delay 1 --per-host 0": {2, []string{"--per-host 0"}},
+		"hosts set --delay 1s":                         {2, []string{"trawl hosts set --help"}},
+		"hosts reset nope.test":                        {1, []string{`host "nope.test"`, "trawl hosts"}},
+		"quota nobody":                                 {1, []string{`submitter "nobody"`}},
+		"quota bob --weight 0":                         {2, []string{"--weight"}},
+		"quota bob --max-waiting -1":                   {2, []string{"--max-waiting"}},
+		"explain http://h0.lab.test/ --crawl nope":     {1, []string{`crawl "nope"`}},
 	} {
 		t.Run(args, func(t *testing.T) {
 			r := s.run(append([]string{"trawl"}, strings.Fields(args)...)...)

@@ -34,6 +34,7 @@ var suite = map[string]func(*guest){
 	"a slot comes after a start":                slotAfterStart,
 	"slots without a delay":                     slotsEager,
 	"urgent slots come first":                   slotsUrgent,
+	"slots are recalled":                        slotsRecalled,
 	"starts are a delay apart":                  startsApart,
 	"starts are a delay apart for many at once": startsConcurrent,
 	"starts without a delay":                    startsEager,

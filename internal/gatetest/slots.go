@@ -96,6 +96,24 @@ func slotsUrgent(g *guest) {
 	}
 }
 
+func slotsRecalled(g *guest) {
+	slow := frontier.Unit{Name: host, Delay: time.Hour, Places: 1}
+	g.reserve(slow, 10)
+	if err := g.Recall(g.Context(), host); err != nil {
+		g.Fatal(err)
+	}
+	if at := g.reserve(slow, 1); at.earliest.After(time.Now()) {
+		g.Errorf("nobody has started, and the first slot after a recall is %v away", time.Until(at.earliest))
+	}
+	began := g.mustStart("a", slow)
+	if err := g.Recall(g.Context(), host); err != nil {
+		g.Fatal(err)
+	}
+	if at := g.reserve(slow, 1); !at.mayBe(began.add(time.Hour)) {
+		g.Errorf("the first slot is %v after a start, want the delay", at.latest.Sub(began.earliest))
+	}
+}
+
 // averages are what answers of 3 s and then 1 s leave, the newest with a weight of a quarter.
 var averages = []struct{ lag, delay time.Duration }{
 	{3 * time.Second, 3 * time.Second * frontier.Slowness},

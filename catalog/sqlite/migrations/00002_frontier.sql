@@ -47,10 +47,13 @@ ALTER TABLE hosts ADD COLUMN pushes INTEGER NOT NULL DEFAULT 0;  -- of them, and
 ALTER TABLE hosts ADD COLUMN fault TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN error TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0; -- 1: patience is over, its pages fail
+ALTER TABLE hosts ADD COLUMN own_delay INTEGER NOT NULL DEFAULT -1;   -- nanoseconds, as an operator has set them for this host; -1: nobody has
+ALTER TABLE hosts ADD COLUMN own_per_host INTEGER NOT NULL DEFAULT 0; -- as well
 UPDATE hosts SET robots_state=0, promote_at=0 WHERE robots_state=3;
 CREATE INDEX hosts_site ON hosts (site) WHERE queued > 0;
 CREATE INDEX hosts_addr ON hosts (addr) WHERE queued > 0;
 CREATE INDEX hosts_state ON hosts (state) WHERE state > 0;
+CREATE INDEX hosts_own ON hosts (own_delay) WHERE own_delay >= 0;
 
 ALTER TABLE crawls ADD COLUMN per_domain INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE crawls ADD COLUMN per_ip INTEGER NOT NULL DEFAULT 0;
@@ -191,9 +194,12 @@ ALTER TABLE submitters DROP COLUMN weight;
 ALTER TABLE crawls DROP COLUMN adapt;
 ALTER TABLE crawls DROP COLUMN per_ip;
 ALTER TABLE crawls DROP COLUMN per_domain;
+DROP INDEX hosts_own;
 DROP INDEX hosts_state;
 DROP INDEX hosts_addr;
 DROP INDEX hosts_site;
+ALTER TABLE hosts DROP COLUMN own_per_host;
+ALTER TABLE hosts DROP COLUMN own_delay;
 ALTER TABLE hosts DROP COLUMN given_up;
 ALTER TABLE hosts DROP COLUMN error;
 ALTER TABLE hosts DROP COLUMN fault;
