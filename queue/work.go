@@ -61,11 +61,22 @@ func (w *Work) Alive(ctx context.Context, visits []string) ([]bool, error) {
 // Whereabouts tells in which stage a visit has a task, and from when it may touch its host; found is false when it has none.
 func (w *Work) Whereabouts(ctx context.Context, visit string) (stage tasks.Kind, slot time.Time, found bool, err error) {
 	inspector := asynq.NewInspectorFromRedisClient(w.rdb)
-	for _, q := range visitQueues() {
-		for _, id := range []string{visit, tasks.TurnedID(visit)} {
-			if n, err := w.rdb.Exists(ctx, taskKey(q, id)).Result(); err != nil {
-				return "", slot, false, fault.New(fault.RedisDown, fmt.Errorf("look for a visit: %w", err))
-			} else if n == 0 {
+	ids := []string{visit, tasks.TurnedID(visit)}
+	var there []*redis.IntCmd
+	_, err = w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, q := range visitQueues() {
+			for _, id := range ids {
+				there = append(there, p.Exists(ctx, taskKey(q, id)))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return "", slot, false, fault.New(fault.RedisDown, fmt.Errorf("look for a visit: %w", err))
+	}
+	for i, q := range visitQueues() {
+		for j, id := range ids {
+			if there[i*len(ids)+j].Val() == 0 {
 				continue
 			}
 			info, err := inspector.GetTaskInfo(q, id)

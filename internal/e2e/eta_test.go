@@ -26,7 +26,7 @@ func TestETA(t *testing.T) {
 	whole(t)
 	const (
 		hosts   = 50
-		delay   = 300 * time.Millisecond
+		delay   = 500 * time.Millisecond
 		asked   = 1000 // pages
 		atStart = 0.25 // of the run: how much of it is over when it is asked about
 	)
@@ -45,12 +45,12 @@ func TestETA(t *testing.T) {
 
 	answers := s.explained(r, w, urls, asked)
 	var ends []guess
-	waitFor(t, "part of the crawl", 40*time.Second, func() bool {
+	waitFor(t, "part of the crawl", 60*time.Second, func() bool {
 		ends = append(ends, s.eta(len(urls)))
 		return s.standing().sum().Stored >= int64(len(urls))/2
 	})
 	pages := answers()
-	st := s.waitClosed(len(urls), 60*time.Second)
+	st := s.waitClosed(len(urls), 90*time.Second)
 	if st.sum().Stored != int64(len(urls)) {
 		t.Errorf("%+v, want all %d pages stored", st, len(urls))
 	}
