@@ -112,6 +112,9 @@ func TestEndlessSpacesCostLittle(t *testing.T) {
 		}, []string{"/same/x"}, 400}, // not every one of them is near enough
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name == "nearly the same" {
+				many(t)
+			}
 			w := newWeb(t, map[string]site{"a.test": endless(x.section, x.lures...)}, nil)
 			r := newRig(t, w.dns)
 			r.crawl(seeds(tasks.NoLimit, `"max_pages":5000`, w.url("a.test", "/")))
@@ -137,8 +140,16 @@ func TestEndlessSpacesCostLittle(t *testing.T) {
 	}
 }
 
+// many skips a test of very many pages where the race detector makes each of them dear.
+func many(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a thousand pages and more: run it without -short")
+	}
+}
+
 // What looks endless and is not is found to the last page.
 func TestLongListsAreFound(t *testing.T) {
+	many(t)
 	for name, x := range map[string]struct {
 		section
 		root  string
@@ -225,6 +236,7 @@ func (r *rig) reasons() map[string]int64 {
 
 // The lab's traps, in a web of some size: what they cost does not grow with the web, apart from what real pages themselves lead to.
 func TestTrapsOfTheLab(t *testing.T) {
+	many(t)
 	w, err := lab.Start(t.Context(), lab.Config{Seed: 11, Hosts: 2, Pages: 600, Traps: true})
 	if err != nil {
 		t.Fatal(err)
