@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -300,16 +301,37 @@ func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (to
 	}
 }
 
+// mazeFacts are the columns of a catalog.Maze.
+var mazeFacts = fmt.Sprintf(`m.name, m.pages, CASE WHEN w.maze_pages>0 THEN w.maze_pages+%d*m.yield ELSE 0 END, m.held, m.yield`, catalog.MazeYield)
+
+func scanMaze(r *sql.Rows) (m catalog.Maze, err error) {
+	err = r.Scan(&m.Name, &m.Pages, &m.Most, &m.Held, &m.Yield)
+	return m, err
+}
+
+// Mazes returns the mazes of a crawl of which most pages were left out, those with the most first.
+func (c *Catalog) Mazes(ctx context.Context, crawl int64, limit int) (out []catalog.Maze, err error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT `+mazeFacts+` FROM mazes m JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 ORDER BY m.held DESC, m.name LIMIT ?`, crawl, limit)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	return out, wrap(each(rows, func(r *sql.Rows) error {
+		m, err := scanMaze(r)
+		out = append(out, m)
+		return err
+	}))
+}
+
 // Maze returns what is known of the maze that a page is in; nil when it is in none.
 func (c *Catalog) Maze(ctx context.Context, page int64) (*catalog.Maze, error) {
-	rows, err := c.reads.QueryContext(ctx, `SELECT m.name, m.pages, CASE WHEN w.maze_pages>0 THEN w.maze_pages+?*m.yield ELSE 0 END, m.held, m.yield
-		FROM pages p JOIN mazes m ON m.id=p.maze_id JOIN crawls w ON w.id=m.crawl_id WHERE p.id=?`, catalog.MazeYield, page)
+	rows, err := c.reads.QueryContext(ctx, `SELECT `+mazeFacts+` FROM pages p JOIN mazes m ON m.id=p.maze_id JOIN crawls w ON w.id=m.crawl_id WHERE p.id=?`, page)
 	if err != nil {
 		return nil, sqlError(err)
 	}
 	var m *catalog.Maze
 	return m, wrap(each(rows, func(r *sql.Rows) error {
-		m = new(catalog.Maze)
-		return r.Scan(&m.Name, &m.Pages, &m.Most, &m.Held, &m.Yield)
+		x, err := scanMaze(r)
+		m = &x
+		return err
 	}))
 }

@@ -144,9 +144,22 @@ func hints(ctx context.Context, c *sqlite.Catalog, all []catalog.Tally, reasons 
 		if err != nil {
 			return nil, err
 		}
-		if t.Admitted() >= cr.MaxPages {
+		left := t.Reasons[catalog.Budget]
+		if t.Admitted()-left >= cr.MaxPages {
 			out = append(out, fmt.Sprintf("crawl %s has its most pages, %s: --max-pages lets in more", t.Crawl, humanize.Comma(cr.MaxPages)))
 		}
+		if left == 0 {
+			continue
+		}
+		mazes, err := c.Mazes(ctx, cr.ID, 3)
+		if err != nil {
+			return nil, err
+		}
+		var names []string
+		for _, m := range mazes {
+			names = append(names, fmt.Sprintf("%s (%s)", m.Name, humanize.Comma(m.Held)))
+		}
+		out = append(out, fmt.Sprintf("%s pages look endless and were left out: %s; --maze-pages lets in more, --exclude keeps them out", humanize.Comma(left), strings.Join(names, ", ")))
 	}
 	if reasons[string(tasks.NoContact)] > 0 {
 		out = append(out, "without TRAWL_CONTACT only the networks in TRAWL_ALLOW_NETS are crawled: set it to a URL or address at which site owners reach you")

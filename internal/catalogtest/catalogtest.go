@@ -57,6 +57,8 @@ type Control interface {
 	Hosts(ctx context.Context, state catalog.HostState, limit int) ([]catalog.Host, error)
 	// Queue tells what is to be visited before a page that waits.
 	Queue(ctx context.Context, page int64, now time.Time) (catalog.Queue, error)
+	// Mazes returns those of a crawl of which most pages were left out.
+	Mazes(ctx context.Context, crawl int64, limit int) ([]catalog.Maze, error)
 	// Maze returns the maze that a page is in, nil for none.
 	Maze(ctx context.Context, page int64) (*catalog.Maze, error)
 	// RemoveSchedule returns catalog.ErrNotFound when there is no such schedule.

@@ -66,6 +66,9 @@ func mazes(w *world) {
 	m, err := w.Maze(w.Context(), p.ID)
 	w.must(err)
 	w.same("maze", m, &catalog.Maze{Name: "m", Pages: 2, Most: 2, Held: 3})
+	all, err := w.Mazes(w.Context(), cr.ID, 10)
+	w.must(err)
+	w.same("mazes", all, []catalog.Maze{*m})
 	w.exact()
 
 	// They take no room: six pages are there, and ten may be.
