@@ -162,13 +162,12 @@ func (in *admitting) known(p catalog.Candidate, w way, key []byte) error {
 			in.out.Held++
 		}
 	}
-	if err := in.c.nearer(in.tx, in.out, in.a, p, key); err != nil {
-		return err
-	}
 	if in.a.Again || !p.Modified.IsZero() {
-		return in.visitAgain(in.a, p, key)
+		if err := in.visitAgain(in.a, p, key); err != nil {
+			return err
+		}
 	}
-	return nil
+	return in.c.nearer(in.tx, in.out, in.a, p, key) // a page that waits also takes on a higher priority
 }
 
 // room is how many pages the crawl may still admit.

@@ -132,7 +132,9 @@ func admitAgain(w *world) {
 	once.Again = false
 	w.same("admitted, without asking for more", w.admission(once), catalog.Admitted{Over: 1})
 	w.state("a", urls[0], catalog.Stored)
-	w.same("admitted", w.admission(all), catalog.Admitted{Over: 1})
+	all.Pages[0].Priority = 1
+	w.same("over", w.admission(all).Over, 1)
+	w.same("priority", w.page("a", urls[0]).Priority, 1)
 	w.exact()
 	for _, u := range urls {
 		if p := w.page("a", u); p.State != catalog.Waiting || p.Reason != "" || p.Tries != 0 || p.Submitter != "ann" || !p.Due.Equal(w.now) {

@@ -50,6 +50,7 @@ ALTER TABLE hosts ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0; -- 1: patience
 ALTER TABLE hosts ADD COLUMN own_delay INTEGER NOT NULL DEFAULT -1;   -- nanoseconds, as an operator has set them for this host; -1: nobody has
 ALTER TABLE hosts ADD COLUMN own_per_host INTEGER NOT NULL DEFAULT 0; -- as well
 UPDATE hosts SET robots_state=0, promote_at=0 WHERE robots_state=3;
+ALTER TABLE hosts DROP COLUMN robots_fails;
 CREATE INDEX hosts_site ON hosts (site) WHERE queued > 0;
 CREATE INDEX hosts_addr ON hosts (addr) WHERE queued > 0;
 CREATE INDEX hosts_state ON hosts (state) WHERE state > 0;
@@ -198,6 +199,7 @@ DROP INDEX hosts_own;
 DROP INDEX hosts_state;
 DROP INDEX hosts_addr;
 DROP INDEX hosts_site;
+ALTER TABLE hosts ADD COLUMN robots_fails INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosts DROP COLUMN own_per_host;
 ALTER TABLE hosts DROP COLUMN own_delay;
 ALTER TABLE hosts DROP COLUMN given_up;

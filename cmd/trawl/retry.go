@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/fault"
+	"example.org/trawl/submit"
+	"example.org/trawl/tasks"
+)
+
+func cancelCommand(a *app) *cobra.Command {
+	return manyCommand(a, &cobra.Command{
+		Use:   "cancel",
+		Short: "End the open pages of a crawl, a host or a submitter",
+		Long: `Cancel ends pages that wait or are being visited, with the reason cancelled; several flags choose what belongs to all of them.
+What is stored stays. Submissions that are not admitted yet come in later: pause first to keep them waiting.`,
+		Example: "  trawl cancel --crawl docs\n  trawl cancel --host example.org --submitter bob",
+	}, "cancelled", false, func(ctx context.Context, c *sqlite.Catalog, ch catalog.Choice) (int64, error) {
+		return c.Cancel(ctx, ch, string(tasks.Cancelled), time.Now())
+	})
+}
+
+func retryCommand(a *app) *cobra.Command {
+	return manyCommand(a, &cobra.Command{
+		Use:     "retry",
+		Short:   "Visit failed pages again",
+		Long:    "Retry makes failed pages wait for a visit again, with all their tries; several flags choose what belongs to all of them.",
+		Example: "  trawl retry --fault dns_down\n  trawl retry --crawl docs --host example.org",
+	}, "retried", true, func(ctx context.Context, c *sqlite.Catalog, ch catalog.Choice) (int64, error) {
+		return c.Retry(ctx, ch, time.Now())
+	})
+}
+
+// manyCommand completes a command that changes all chosen pages.
+func manyCommand(a *app, cmd *cobra.Command, done string, faults bool, do func(context.Context, *sqlite.Catalog, catalog.Choice) (int64, error)) *cobra.Command {
+	var o choice
+	o.flags(cmd, faults)
+	cmd.Args = submit.Args(cobra.NoArgs)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.Choice == (catalog.Choice{}) {
+			return &submit.UsageError{Err: fmt.Errorf("say which pages: --crawl, --host, --submitter%s", map[bool]string{true: " or --fault"}[faults])}
+		}
+		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
+			total := int64(0)
+			err := o.each(cmd.Context(), c, func(ch catalog.Choice) error {
+				n, err := do(cmd.Context(), c, ch)
+				total += n
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]int64{done: total})
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s pages %s\n", humanize.Comma(total), done)
+			return nil
+		})
+	}
+	return cmd
+}
+
+func failuresCommand(a *app) *cobra.Command {
+	var o choice
+	cmd := &cobra.Command{
+		Use:     "failures",
+		Short:   "Show the pages that failed, by kind",
+		Long:    "Show what pages failed of: how many, of how many hosts, after how many tries, since when, and an example. trawl retry replays them.",
+		Example: "  trawl failures\n  trawl failures --host example.org\n  trawl retry --fault connect_refused",
+		Args:    submit.Args(cobra.NoArgs),
+	}
+	o.flags(cmd, true)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
+			all := []catalog.Failures{}
+			err := o.each(cmd.Context(), c, func(ch catalog.Choice) error {
+				some, err := c.Failures(cmd.Context(), ch)
+				all = append(all, some...)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(all)
+			}
+			printFailures(cmd.OutOrStdout(), all)
+			return nil
+		})
+	}
+	return cmd
+}
+
+func printFailures(w io.Writer, all []catalog.Failures) {
+	if len(all) == 0 {
+		fmt.Fprintln(w, "no page has failed")
+		return
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "fault\tpages\thosts\ttries\tlast\tmeans")
+	for _, f := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", f.Fault, humanize.Comma(f.Pages), humanize.Comma(f.Hosts), humanize.Comma(f.Attempts),
+			f.Last.Local().Format(time.DateTime), fault.Of(fault.Kind(f.Fault)).Means)
+	}
+	t.Flush()
+	fmt.Fprintln(w)
+	for _, f := range all {
+		fmt.Fprintf(w, "%s, for example %s: %s\n", f.Fault, printable(f.Example), printable(f.Err))
+	}
+}
