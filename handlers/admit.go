@@ -154,7 +154,7 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		// These decide which links are let in.
 		readmit := len(old) > 0 && (s.Include != was.Include || s.Exclude != was.Exclude || s.MaxPages != was.MaxPages ||
 			s.MaxHostPages != was.MaxHostPages || !maps.Equal(s.MaxPathPages, was.MaxPathPages))
-		widened = len(old) > 0 && s.MazePages != was.MazePages
+		widened = len(old) > 0 && (s.MazePages != was.MazePages || s.MaxPages != was.MaxPages)
 		settings = s
 		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
 		all, jerr := json.Marshal(s)

@@ -216,13 +216,17 @@ func (t *tx) open(m *maze, n int64, now time.Time) error {
 	if err != nil || m.pages >= most {
 		return err
 	}
+	room, err := t.room(m.crawl)
+	if err != nil || room <= 0 {
+		return err
+	}
 	var pages []closedPage
 	err = t.rows(func(r *sql.Rows) error {
 		p := closedPage{place: place{crawl: m.crawl}, state: ended, reason: catalog.Budget}
 		err := r.Scan(&p.id, &p.host, &p.submitter, &p.lane)
 		pages = append(pages, p)
 		return err
-	}, `SELECT id, host_id, submitter_id, lane_id FROM pages WHERE maze_id=? AND state=4 AND reason='budget' LIMIT ?`, m.id, min(n, most-m.pages))
+	}, `SELECT id, host_id, submitter_id, lane_id FROM pages WHERE maze_id=? AND state=4 AND reason='budget' LIMIT ?`, m.id, min(n, most-m.pages, room))
 	if err != nil {
 		return err
 	}
@@ -243,14 +247,16 @@ func (t *tx) heldPages(crawl int64) (n int64, err error) {
 }
 
 // foundAgain lets in a page that was left out, now that it was found from outside its maze. It tells whether the page still is left out.
-func (t *tx) foundAgain(a catalog.Admission, w way, key []byte) (out bool, err error) {
+func (in *admitting) foundAgain(w way, key []byte) (out bool, err error) {
+	t, a := in.tx, in.a
 	p := closedPage{place: place{crawl: a.Crawl}, state: ended, reason: catalog.Budget}
 	var id int64
 	out, err = t.row(`SELECT id, host_id, submitter_id, lane_id, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{a.Crawl, key},
 		&p.id, &p.host, &p.submitter, &p.lane, &id)
-	if err != nil || !out || w.alone {
+	if err != nil || !out || w.alone || in.room <= 0 {
 		return out, err
 	}
+	in.room--
 	m, err := t.mazeOf(id)
 	if err != nil {
 		return false, err
