@@ -51,7 +51,8 @@ func NewFlags(set *pflag.FlagSet, depth int) *Flags {
 	set.StringVar(&f.exclude, "exclude", "", "regular expression that links must not match")
 	set.Int64Var(&f.maxPages, "max-pages", d.MaxPages, "most pages of the crawl")
 	set.Int64Var(&f.maxHostPages, "max-host-pages", 0, "most pages of each host; 0 for no limit")
-	set.StringToInt64Var(&f.maxPathPages, "max-path-pages", nil, "most pages below a folder, as /shop/=500 or http://example.org/shop/=500; may be repeated")
+	set.StringToInt64Var(&f.maxPathPages, "max-path-pages", nil, "most pages below a folder, as `FOLDER=N`: /shop/=500 or http://example.org/shop/=500; may be repeated")
+	set.Lookup("max-path-pages").DefValue = ""
 	set.Int64Var(&f.mazePages, "maze-pages", d.MazePages, "pages to visit of what looks endless, such as a calendar, before it has led anywhere; 0 for no limit")
 	set.StringVar(&f.delay, "delay", d.Delay.String(), "least time between two starts at one host; 0 for none")
 	set.IntVar(&f.perHost, "per-host", 0, "connections at once to one host (1 unless the delay is 0, then 16)")
