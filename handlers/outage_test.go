@@ -27,6 +27,12 @@ func (d *fullDisk) set(full bool) {
 	d.full = full
 }
 
+func (d *fullDisk) checked() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.checks
+}
+
 func (d *fullDisk) err() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,8 +78,8 @@ func TestTenMinutesOfAFullDisk(t *testing.T) {
 		if n := len(a.web.requests("a.test")) + len(a.web.requests("b.test")) - before; n > 0 {
 			t.Errorf("%d requests while nothing could be kept", n)
 		}
-		if d.checks > 610 || d.checks < 500 {
-			t.Errorf("the disk was tried %d times in ten minutes, want once a second", d.checks)
+		if n := d.checked(); n > 610 || n < 500 {
+			t.Errorf("the disk was tried %d times in ten minutes, want once a second", n)
 		}
 		if c := a.counts(); c.Failed+c.Ended > 0 {
 			t.Errorf("%+v", c)
