@@ -61,6 +61,7 @@ func (d *fullDisk) Check(ctx context.Context) error {
 
 // Ten minutes without room for the archive cost time and nothing else, and nobody is asked for pages that cannot be kept.
 func TestTenMinutesOfAFullDisk(t *testing.T) {
+	long(t)
 	inAge(t, func(a *age) {
 		d := &fullDisk{Archive: a.Archive}
 		a.Archive = d

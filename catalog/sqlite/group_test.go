@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
 )
 
 // busyWriter keeps the writer busy until release is called: what waits by then shares its transaction. What became of the busy
@@ -169,5 +172,75 @@ func TestPromotionSeesWhatItsTransactionAdmitted(t *testing.T) {
 	}
 	if len(b) != 1 || b[0].Delay != time.Minute || len(b[0].Pages) != 5 {
 		t.Errorf("promoted %+v, want the 5 pages of the host that fit into 5 minutes, one a minute", b)
+	}
+}
+
+// Writes that wait for a database that another program has locked meet that trouble together, and not one after the other.
+func TestWritesFailTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.write.conn.ExecContext(t.Context(), `PRAGMA busy_timeout=1000`); err != nil {
+		t.Fatal(err)
+	}
+	other, err := sql.Open("sqlite", uri(path)+pragmas)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	lock, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 20
+	errs := make(chan error, n)
+	for range n {
+		go func() { errs <- c.SetMeta(t.Context(), "a", "b") }()
+	}
+	waitFor(t, c, n-1)
+	for i := range n {
+		if err := <-errs; fault.KindOf(err) != fault.CatalogDown {
+			t.Errorf("write %d: %v", i, err)
+		}
+		if i == 0 { // whoever were to try by itself would succeed from here on
+			if err := lock.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := c.SetMeta(t.Context(), "a", "b"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// A write that is not even taken in before its time is up has met the database's trouble, and not a bug.
+func TestTooManyWrites(t *testing.T) {
+	c, err := Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first, release := busyWriter(t, c)
+	errs := make(chan error, groupSize)
+	for range groupSize {
+		go func() { errs <- c.SetMeta(t.Context(), "a", "b") }()
+	}
+	waitFor(t, c, groupSize)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := c.SetMeta(ctx, "c", "d"); fault.KindOf(err) != fault.CatalogDown {
+		t.Errorf("%v is of kind %s", err, fault.KindOf(err))
+	}
+	release()
+	for range groupSize {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := <-first; err != nil {
+		t.Error(err)
 	}
 }

@@ -58,9 +58,13 @@ func newWriter(ctx context.Context, dsn string, log *slog.Logger) (*writer, erro
 // transaction failed), so it must set what it fills from the start; its error undoes what it did.
 func (w *writer) do(ctx context.Context, fn func(*tx) error) error {
 	o := &op{run: fn, done: make(chan error, 1)}
+	late := ctx.Err() != nil
 	select {
 	case w.ops <- o:
 	case <-ctx.Done():
+		if !late && errors.Is(ctx.Err(), context.DeadlineExceeded) { // it is the database that took the caller's time
+			return fault.New(fault.CatalogDown, fmt.Errorf("too many writes wait for the database: %w", ctx.Err()))
+		}
 		return ctx.Err()
 	case <-w.quit:
 		return fault.New(fault.Stopped, errors.New("catalog is closed"))
@@ -101,7 +105,9 @@ func (w *writer) loop() {
 func (w *writer) group(first *op) {
 	batch := []*op{first}
 	began := time.Now()
+	ran := false
 	err := w.transact(func(t *tx) error {
+		ran = true
 		for {
 			if err := batch[len(batch)-1].run(t); err != nil {
 				return err
@@ -117,7 +123,12 @@ func (w *writer) group(first *op) {
 			}
 		}
 	})
-	if err != nil && len(batch) > 1 {
+	if err != nil && !ran { // what has come in meanwhile waited for the same lock, and need not wait for it again by itself
+		for range len(w.ops) {
+			batch = append(batch, <-w.ops)
+		}
+	}
+	if err != nil && ran && len(batch) > 1 {
 		for _, o := range batch { // one of them is at fault: each by itself
 			o.done <- w.transact(o.run)
 		}

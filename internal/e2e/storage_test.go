@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"io"
 	"os"
 	"os/exec"
@@ -70,18 +71,56 @@ func checkArchive(t *testing.T, dir string, pages map[string]page) {
 		}
 		rec.Body.Close()
 	}
+	indexes, err := filepath.Glob(filepath.Join(dir, "*.cdxj"))
+	if err != nil || len(indexes) == 0 {
+		t.Fatalf("no index in %s (%v)", dir, err)
+	}
+	for _, name := range indexes {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			var e struct{ URL string }
+			if err := json.Unmarshal([]byte(line[strings.IndexByte(line, '{'):]), &e); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			if pages[e.URL] == nil && pathOf(e.URL) != "/robots.txt" {
+				t.Errorf("%s is in the archive and is no page", e.URL)
+			}
+		}
+	}
 }
 
-// flood submits pages of all hosts that are there to be stored at once.
-func flood(t *testing.T, s *site, w *lab.Web, each int) int {
+// flood submits pages of all hosts that are there to be stored at once, or a delay apart, and tells what is right.
+func flood(t *testing.T, s *site, w *lab.Web, each int, delay string) (n int, truth lab.Truth) {
 	t.Helper()
 	var all []string
 	for _, urls := range pagesOf(t, w, each) {
 		all = append(all, urls...)
 	}
 	slices.Sort(all)
-	s.enqueue(all, "--delay", "0")
-	return len(all)
+	truth, err := w.TruthFor(lab.Ask{Seeds: all, MaxDepth: 0})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.enqueue(all, "--delay", delay)
+	return len(all), truth
+}
+
+// exact stops the workers, and compares truth, catalog and archive. An outage has a kind of its own: what a worker takes for a bug
+// costs a try, though not one that the catalog counts.
+func (s *site) exact(truth lab.Truth, warc string, procs ...*proc) {
+	s.t.Helper()
+	pages := s.export()
+	checkTruth(s.t, truth, pages)
+	for _, p := range procs {
+		p.stop(s.t)
+		if strings.Contains(p.printed(), `"fault":"internal"`) {
+			s.t.Errorf("%v took an outage for a bug", p.cmd.Args)
+		}
+	}
+	checkArchive(s.t, warc, pages)
 }
 
 // TestArchiveDiskFull fills the archive's disk in the middle of a crawl. Everything waits and nothing fails; when there is room
@@ -95,7 +134,7 @@ func TestArchiveDiskFull(t *testing.T) {
 	s.must("trawl", "migrate")
 	s.start("trawl", "scheduler")
 	procs := []*proc{s.start("trawl", "worker"), s.start("trawl", "worker")}
-	n := flood(t, s, w, 60)
+	n, truth := flood(t, s, w, 60, "0")
 
 	waitFor(t, "the outage in trawl status", 60*time.Second, func() bool {
 		st := s.standing()
@@ -105,8 +144,9 @@ func TestArchiveDiskFull(t *testing.T) {
 	before := s.standing()
 	time.Sleep(5 * time.Second)
 	after := s.standing()
-	if b, a := before.sum(), after.sum(); a.Failed+a.Ended > 0 || a.Waiting == 0 || a.Stored != b.Stored || a.Admitted != int64(n) {
-		t.Errorf("while the disk is full: %+v, and five seconds later %+v", b, a)
+	if b, a := before.sum(), after.sum(); a.Failed+a.Ended > 0 || a.Waiting == 0 || a.Stored != b.Stored || a.Admitted != int64(n) ||
+		after.Backlog["backpressure"] != a.Waiting {
+		t.Errorf("while the disk is full: %+v, and five seconds later %+v, of which wait %v", b, a, after.Backlog)
 	}
 	if tried := number(t, s.database(), `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
 		t.Errorf("%d pages have lost a try", tried)
@@ -115,11 +155,7 @@ func TestArchiveDiskFull(t *testing.T) {
 	if st := s.waitClosed(n, 60*time.Second); st.sum().Stored != int64(n) || len(st.Outages) > 0 {
 		t.Errorf("%+v, want all %d pages stored and no outage", st, n)
 	}
-	pages := s.export()
-	for _, p := range procs {
-		p.stop(t)
-	}
-	checkArchive(t, warc, pages)
+	s.exact(truth, warc, procs...)
 }
 
 // TestCatalogDiskFull fills the database's disk in the middle of a crawl.
@@ -133,7 +169,7 @@ func TestCatalogDiskFull(t *testing.T) {
 	s.must("trawl", "migrate")
 	s.start("trawl", "scheduler")
 	procs := []*proc{s.start("trawl", "worker"), s.start("trawl", "worker")}
-	n := flood(t, s, w, 60)
+	n, truth := flood(t, s, w, 60, "0")
 
 	waitFor(t, "the full disk in what a worker prints", 60*time.Second, func() bool {
 		return slices.ContainsFunc(procs, func(p *proc) bool { return strings.Contains(p.printed(), "disk_full") })
@@ -154,11 +190,7 @@ func TestCatalogDiskFull(t *testing.T) {
 	if tried := number(t, s.database(), `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
 		t.Errorf("%d pages have lost a try", tried)
 	}
-	pages := s.export()
-	for _, p := range procs {
-		p.stop(t)
-	}
-	checkArchive(t, warc, pages)
+	s.exact(truth, warc, procs...)
 }
 
 // TestCatalogLocked has another program hold the database's lock in the middle of a crawl, for longer than anybody waits for it.
@@ -166,7 +198,7 @@ func TestCatalogLocked(t *testing.T) {
 	whole(t)
 	w := web(t, lab.Config{Seed: 63, Hosts: 10, Pages: 2000, Plain: true})
 	s, procs := cluster(t, w, 2)
-	n := flood(t, s, w, 60)
+	n, truth := flood(t, s, w, 60, "300ms") // so that it is not over before the lock is had
 	waitFor(t, "part of the crawl", 30*time.Second, func() bool { return s.standing().sum().Stored >= 50 })
 
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.data, "catalog.db")+"?_txlock=immediate&_pragma=busy_timeout(60000)")
@@ -178,7 +210,14 @@ func TestCatalogLocked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before := s.standing().sum()
+	if before.Waiting+before.Queued == 0 {
+		t.Fatal("the crawl was over before the lock was had: the web is too small for this test")
+	}
 	time.Sleep(35 * time.Second)
+	if during := s.standing().sum(); during != before {
+		t.Errorf("while the database was locked: %+v, and then %+v", before, during)
+	}
 	if err := lock.Rollback(); err != nil {
 		t.Fatal(err)
 	}
@@ -193,6 +232,7 @@ func TestCatalogLocked(t *testing.T) {
 			t.Errorf("%v ended: %s", p.cmd.Args, last(p.printed(), 2000))
 		}
 	}
+	s.exact(truth, filepath.Join(s.data, "warc"), procs...)
 }
 
 // TestOutageOfUp takes the resolver away from a trawl up.
@@ -203,7 +243,7 @@ func TestOutageOfUp(t *testing.T) {
 	up := s.start("trawl", "up")
 	s.env = append(s.env, "REDIS_URL="+redisURL(t, up))
 	trouble(t, w, lab.Trouble{DNS: "refuse"})
-	n := flood(t, s, w, 30)
+	n, truth := flood(t, s, w, 30, "0")
 	waitFor(t, "the outage in trawl status", 30*time.Second, func() bool {
 		st := s.standing()
 		return len(st.Outages) == 1 && st.Outages[0].Fault == "dns_down" && st.sum().Admitted == int64(n)
@@ -216,4 +256,5 @@ func TestOutageOfUp(t *testing.T) {
 	if st := s.waitClosed(n, 60*time.Second); st.sum().Stored != int64(n) || len(st.Outages) > 0 {
 		t.Errorf("%+v, want all %d pages stored and no outage", st, n)
 	}
+	s.exact(truth, filepath.Join(s.data, "warc"), up)
 }
