@@ -51,9 +51,12 @@ func again(dirs []string) bool {
 	return false
 }
 
+// dayFirst is a date as people write it: 12.05.2024, 5-2024, may-2024.
+const dayFirst = `((0?[1-9]|[12]\d|3[01])[._-])?(0?[1-9]|1[0-2])[._-](19|20)\d{2}|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[_-](19|20)\d{2}`
+
 var (
-	endsInDate = regexp.MustCompile(`/(\d{4}[/_-](0?[1-9]|1[0-2])([/_-](0?[1-9]|[12]\d|3[01]))?|\d{4}/?-?[wW]\d{1,2}|(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01]))(/|\.\w+)?$`)
-	isDate     = regexp.MustCompile(`^\d{4}-(\d{1,2}|[wW]\d{1,2})(-\d{1,2})?([T ].*|%20.*)?$`)
+	endsInDate = regexp.MustCompile(`/(\d{4}[/_-](0?[1-9]|1[0-2])([/_-](0?[1-9]|[12]\d|3[01]))?|\d{4}/?-?[wW]\d{1,2}|(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])|` + dayFirst + `)(/(day|week|month|year|list|agenda|grid|print))?(/|\.\w+)?$`)
+	isDate     = regexp.MustCompile(`^(\d{4}-(\d{1,2}|[wW]\d{1,2})(-\d{1,2})?([T ].*|%20.*)?|` + dayFirst + `)$`)
 	isTime     = regexp.MustCompile(`^-?\d{6,13}$`) // 20240512, or seconds
 )
 
@@ -151,17 +154,26 @@ func who(name, value string) bool {
 	return strings.HasPrefix(name, "utm_") || strings.HasPrefix(name, "aspsessionid")
 }
 
-// drawn tells whether a value looks like what a machine drew: long, without a space, and with digits in it.
+// drawn tells whether a value looks like what a machine drew: long, without a space, and hexadecimal or with letters and digits in turn.
+// A name with a year in it, as spring-semester-2024, does not, nor does a number.
 func drawn(value string) bool {
-	digits := 0
+	turns, hex, last := 0, true, byte(0)
 	for _, c := range []byte(value) {
+		kind := byte('a')
 		switch {
 		case '0' <= c && c <= '9':
-			digits++
-		case 'a' <= c|0x20 && c|0x20 <= 'z', c == '-', c == '_':
+			kind = '0'
+		case 'a' <= c|0x20 && c|0x20 <= 'z':
+			hex = hex && c|0x20 <= 'f'
+		case c == '-', c == '_':
+			continue
 		default:
 			return false
 		}
+		if last != 0 && kind != last {
+			turns++
+		}
+		last = kind
 	}
-	return len(value) >= 16 && digits > 0
+	return len(value) >= 16 && turns >= 3 || len(value) >= 32 && hex
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/weburl"
 )
 
 // allowance is how many pages a bounded part of a crawl has.
@@ -51,6 +52,40 @@ func (in *admitting) fill(p catalog.Candidate) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// refill counts a page that was left out in those parts of the crawl that are bounded by now. By how much, only who admits knows: so
+// there may be as many more as were let in at once.
+func (t *tx) refill(p heldPage) error {
+	bounded, err := t.row(`SELECT 1 FROM allowances WHERE crawl_id=? LIMIT 1`, []any{p.crawl}, new(int))
+	if err != nil || !bounded && len(t.allowances) == 0 {
+		return err
+	}
+	path := weburl.Path(p.url)
+	names := []string{weburl.Host(p.url)}
+	for i := range path {
+		if path[i] == '/' {
+			names = append(names, p.url[:len(p.url)-len(path)+i+1])
+		}
+	}
+	for _, name := range names {
+		key := mazeKey{p.crawl, name}
+		if _, ok := t.allowances[key]; !ok {
+			known, err := t.row(`SELECT 1 FROM allowances WHERE crawl_id=? AND name=?`, []any{p.crawl, name}, new(int))
+			if err != nil {
+				return err
+			}
+			if !known {
+				continue
+			}
+		}
+		a, err := t.allowance(p.crawl, name)
+		if err != nil {
+			return err
+		}
+		a.pages, a.changed = a.pages+1, true
+	}
+	return nil
 }
 
 func (t *tx) flushAllowances() error {

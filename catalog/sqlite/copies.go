@@ -12,15 +12,16 @@ import (
 
 // content is what a page said when it was read last.
 type content struct {
-	crawl, host, maze int64
-	digest            string
-	print             uint64
-	copy              catalog.Copy
+	crawl, host int64
+	maze        int64 // 0 once the page was read: it counts for its maze once
+	digest      string
+	print       uint64
+	copy        catalog.Copy
 }
 
 func (t *tx) content(page int64, visit string) (c content, found bool, err error) {
 	var print int64
-	found, err = t.row(`SELECT crawl_id, host_id, maze_id, digest, print, copy FROM pages WHERE id=? AND visit=? AND state=1`, []any{page, visit},
+	found, err = t.row(`SELECT crawl_id, host_id, CASE WHEN digest='' THEN maze_id ELSE 0 END, digest, print, copy FROM pages WHERE id=? AND visit=? AND state=1`, []any{page, visit},
 		&c.crawl, &c.host, &c.maze, &c.digest, &print, &c.copy)
 	c.print = uint64(print)
 	return c, found, err
@@ -128,5 +129,9 @@ func (t *tx) proved(maze int64, now time.Time) error {
 	if err != nil || !m.copies() {
 		return err
 	}
-	return t.yielded(m, now)
+	room, err := t.room(m.crawl)
+	if err == nil {
+		_, err = t.yielded(m, room, now)
+	}
+	return err
 }

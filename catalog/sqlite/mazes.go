@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,17 @@ type maze struct {
 func (m *maze) copies() bool { return m != nil && strings.HasPrefix(m.name, copiesOf) }
 
 const copiesOf = "copies of "
+
+// like tells whether a page of other is none outside of the maze: it is the same one, or its like at another host, as a calendar is
+// in another language.
+func (m *maze) like(other *maze) bool {
+	if m == nil || other == nil {
+		return false
+	}
+	kind, _, _ := strings.Cut(m.name, " ")
+	its, _, _ := strings.Cut(other.name, " ")
+	return kind == its
+}
 
 type mazeKey struct {
 	crawl int64
@@ -108,7 +120,7 @@ func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64)
 	switch {
 	case p.Maze != "":
 		w.maze, err = t.maze(a.Crawl, p.Maze)
-		w.alone = f.maze == w.maze
+		w.alone = w.maze.like(f.maze)
 	case p.Form != "":
 		w.maze, err = t.combined(a.Crawl, p)
 		w.alone = true
@@ -124,6 +136,9 @@ func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64)
 		w.maze, err = t.maze(a.Crawl, copiesOf+f.of)
 		w.alone = true
 	}
+	if w.maze == nil && f.copy == catalog.Canonical && p.URL == f.of && f.maze.copies() {
+		w.maze, w.alone = f.maze, false // it is what the maze is worth: see proved
+	}
 	w.alone = w.alone && w.maze != nil && a.Finder != 0
 	return w, err
 }
@@ -131,6 +146,9 @@ func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64)
 // combined returns the maze of all the queries that a path has, if it has more of them than anybody needs; nil if it does not.
 func (t *tx) combined(crawl int64, p catalog.Candidate) (*maze, error) {
 	path, names, _ := strings.Cut(p.Form, "?")
+	if repeats(names) {
+		return t.maze(crawl, "repeated parameters of "+path)
+	}
 	several := strings.Contains(names, "&")
 	if !several && !p.Beside { // one parameter alone combines with nothing
 		return nil, nil
@@ -140,6 +158,21 @@ func (t *tx) combined(crawl int64, p catalog.Candidate) (*maze, error) {
 		return m, err
 	}
 	return nil, nil
+}
+
+// bracketed is what tells the values of one parameter from each other: f[0]=red&f[1]=blue.
+var bracketed = regexp.MustCompile(`(?i)(\[|%5B)\d*(\]|%5D)$`)
+
+// repeats tells whether a parameter has several values: it is then the choice that makes a page, and there is no end of those.
+func repeats(names string) bool {
+	all := strings.Split(names, "&")
+	for i, n := range all {
+		all[i] = bracketed.ReplaceAllString(n, "")
+		if slices.Contains(all[:i], all[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // knows tells whether a combination of parameters is one of the first that were met at its path.
@@ -165,14 +198,16 @@ func (t *tx) most(m *maze) (int64, error) {
 }
 
 // enter counts a new page that was found that way, and tells whether it is to be left out.
-func (t *tx) enter(w way, f finder, now time.Time) (out bool, err error) {
+func (in *admitting) enter(w way, f finder, now time.Time) (out bool, err error) {
 	if w.maze == nil && f.maze != nil && !f.maze.copies() {
-		return false, t.yielded(f.maze, now)
+		n, err := in.yielded(f.maze, in.room-1, now) // the new page itself is not counted yet
+		in.room -= n
+		return false, err
 	}
 	if !w.alone {
 		return false, nil
 	}
-	most, err := t.most(w.maze)
+	most, err := in.most(w.maze)
 	if err != nil {
 		return false, err
 	}
@@ -182,7 +217,7 @@ func (t *tx) enter(w way, f finder, now time.Time) (out bool, err error) {
 		return false, nil
 	}
 	if w.host != 0 && w.steps <= catalog.MazeSteps {
-		all, err := t.pagesOf(w.maze.crawl, w.host)
+		all, err := in.pagesOf(w.maze.crawl, w.host)
 		if err != nil || w.steps <= catalog.FewSteps || 2*w.maze.pages >= all {
 			w.maze.pages++
 			return false, err
@@ -201,43 +236,56 @@ func (t *tx) pagesOf(crawl, host int64) (n int64, err error) {
 	return n, err
 }
 
-// yielded notes that a maze led to a page outside of it.
-func (t *tx) yielded(m *maze, now time.Time) error {
+// openLate bounds what a page outside lets in of what should have been before: when there was no room for it, or nobody came to it.
+const openLate = 100
+
+// yielded notes that a maze led to a page outside of it, and returns how many pages that lets in; the crawl has room for so many.
+func (t *tx) yielded(m *maze, room int64, now time.Time) (int64, error) {
 	m.yield, m.changed = m.yield+1, true
-	return t.open(m, catalog.MazeYield, now)
+	return t.open(m, min(openLate, room), now)
 }
 
-// open lets in up to n pages of a maze that were left out, as far as it is worth them by now.
-func (t *tx) open(m *maze, n int64, now time.Time) error {
-	if m.held == 0 {
-		return nil
+// open lets in up to n pages of a maze that were left out, as far as it is worth them by now, and returns how many.
+func (t *tx) open(m *maze, n int64, now time.Time) (int64, error) {
+	if m.held == 0 || n <= 0 {
+		return 0, nil
 	}
 	most, err := t.most(m)
 	if err != nil || m.pages >= most {
-		return err
+		return 0, err
 	}
-	room, err := t.room(m.crawl)
-	if err != nil || room <= 0 {
-		return err
-	}
-	var pages []closedPage
+	var pages []heldPage
 	err = t.rows(func(r *sql.Rows) error {
-		p := closedPage{place: place{crawl: m.crawl}, state: ended, reason: catalog.Budget}
-		err := r.Scan(&p.id, &p.host, &p.submitter, &p.lane)
+		p := heldPage{closedPage: closedPage{place: place{crawl: m.crawl}, state: ended, reason: catalog.Budget}}
+		err := r.Scan(&p.id, &p.host, &p.submitter, &p.lane, &p.url)
 		pages = append(pages, p)
 		return err
-	}, `SELECT id, host_id, submitter_id, lane_id FROM pages WHERE maze_id=? AND state=4 AND reason='budget' LIMIT ?`, m.id, min(n, most-m.pages, room))
+	}, `SELECT id, host_id, submitter_id, lane_id, url FROM pages WHERE maze_id=? AND state=4 AND reason='budget' LIMIT ?`, m.id, min(n, most-m.pages))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, p := range pages {
-		if err := t.reopen(p, now); err != nil {
-			return err
+		if err := t.letIn(p, now); err != nil {
+			return 0, err
 		}
 	}
 	n = int64(len(pages))
 	m.held, m.pages, m.changed = m.held-n, m.pages+n, true
-	return nil
+	return n, nil
+}
+
+// heldPage is a page that was left out.
+type heldPage struct {
+	closedPage
+	url string
+}
+
+// letIn makes a page wait that was left out, and counts it where it was not while it was.
+func (t *tx) letIn(p heldPage, now time.Time) error {
+	if err := t.reopen(p.closedPage, now); err != nil {
+		return err
+	}
+	return t.refill(p)
 }
 
 // heldPages is how many pages of the crawl are left out for they are in a maze.
@@ -246,64 +294,80 @@ func (t *tx) heldPages(crawl int64) (n int64, err error) {
 	return n + t.reasons[reasonKey{crawl, catalog.Budget}], err
 }
 
-// foundAgain lets in a page that was left out, now that it was found from outside its maze. It tells whether the page still is left out.
+// foundAgain lets in a page that was left out, now that it was found from outside its maze, or that this is worth it. It tells whether
+// the page still is left out.
 func (in *admitting) foundAgain(w way, key []byte) (out bool, err error) {
-	t, a := in.tx, in.a
-	p := closedPage{place: place{crawl: a.Crawl}, state: ended, reason: catalog.Budget}
+	p := heldPage{closedPage: closedPage{place: place{crawl: in.a.Crawl}, state: ended, reason: catalog.Budget}}
 	var id int64
-	out, err = t.row(`SELECT id, host_id, submitter_id, lane_id, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{a.Crawl, key},
-		&p.id, &p.host, &p.submitter, &p.lane, &id)
-	if err != nil || !out || w.alone || in.room <= 0 {
+	out, err = in.row(`SELECT id, host_id, submitter_id, lane_id, url, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{in.a.Crawl, key},
+		&p.id, &p.host, &p.submitter, &p.lane, &p.url, &id)
+	if err != nil || !out {
 		return out, err
 	}
-	in.room--
-	m, err := t.mazeOf(id)
+	m, err := in.mazeOf(id)
 	if err != nil {
 		return false, err
 	}
-	m.held, m.changed = m.held-1, true
-	if _, err := t.exec(`UPDATE pages SET steps=? WHERE id=?`, w.steps, p.id); err != nil {
-		return false, err
+	if w.alone {
+		if most, err := in.most(m); err != nil || m.pages >= most {
+			return true, err
+		}
 	}
-	return false, t.reopen(p, a.Now)
+	switch {
+	case in.room <= 0:
+		return true, nil
+	case in.allowed <= 0:
+		in.out.Quota++
+		return false, nil
+	case w.alone:
+		m.pages++
+	default:
+		if _, err := in.exec(`UPDATE pages SET steps=? WHERE id=?`, w.steps, p.id); err != nil {
+			return false, err
+		}
+	}
+	m.held, m.changed = m.held-1, true
+	in.room--
+	in.allowed--
+	return false, in.letIn(p, in.a.Now)
 }
 
 // openAtOnce bounds one transaction of OpenMazes.
 const openAtOnce = 1000
 
-// OpenMazes lets in what was left out, as far as the crawl's MazePages say by now, and returns how many pages that are.
+// OpenMazes lets in what was left out, as far as the crawl's MazePages say by now and it has room, and returns how many pages that are.
 func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (total int64, err error) {
 	for id := int64(0); ; {
-		var n int64
-		err := c.write.do(ctx, func(t *tx) error {
-			var next int64
+		var n, next int64
+		found := false
+		err := c.write.do(ctx, func(t *tx) (err error) {
 			n = 0
-			if err := t.flushMazes(); err != nil {
+			if err := t.flush(); err != nil {
 				return err
 			}
-			found, err := t.row(`SELECT id FROM mazes WHERE crawl_id=? AND held>0 AND id>=? ORDER BY id LIMIT 1`, []any{crawl, id}, &next)
+			found, err = t.row(`SELECT m.id FROM mazes m CROSS JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 AND m.id>=?
+				AND (w.maze_pages=0 OR m.pages < w.maze_pages+?*m.yield) ORDER BY m.id LIMIT 1`, []any{crawl, id, catalog.MazeYield}, &next)
 			if err != nil || !found {
-				id = -1
 				return err
 			}
 			m, err := t.mazeOf(next)
 			if err != nil {
 				return err
 			}
-			before := m.held
-			if err := t.open(m, openAtOnce, now); err != nil {
+			room, err := t.room(crawl)
+			if err != nil {
 				return err
 			}
-			n, id = before-m.held, m.id
-			if n < openAtOnce {
-				id++
-			}
-			return nil
+			found = room > 0
+			n, err = t.open(m, min(openAtOnce, room), now)
+			return err
 		})
-		if err != nil || id < 0 {
+		if err != nil || !found {
 			return total, err
 		}
-		total += n
+		if total, id = total+n, next; n < openAtOnce {
+			id++
+		}
 	}
 }
 

@@ -93,6 +93,8 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"what is ahead in turns": aheadInTurns, "what is ahead of a late page": aheadOfLate, "slowest host": slowestHost, "owned": owned, "attempts": attempts,
 		"mazes": mazes, "a maze and what is outside": mazeFoundOutside, "maze of parameters": mazeOfParameters, "maze of steps": mazeOfSteps,
 		"copies": copies, "canonical": canonical, "allowances": allowances,
+		"a maze within the limits of its crawl": mazeWithinLimits, "a maze within allowances": mazeWithinAllowances,
+		"copies prove once": copiesProveOnce, "copies of products": copiesOfProducts, "open mazes beside failures": openMazesBesideFailures,
 	} {
 		t.Run(name, func(t *testing.T) { test(newWorld(t, open(t))) })
 	}
