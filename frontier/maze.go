@@ -51,18 +51,23 @@ func again(dirs []string) bool {
 	return false
 }
 
-// dayFirst is a date as people write it: 12.05.2024, 5-2024, may-2024.
-const dayFirst = `((0?[1-9]|[12]\d|3[01])[._-])?(0?[1-9]|1[0-2])[._-](19|20)\d{2}|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[_-](19|20)\d{2}`
+const (
+	// behind a date may stand how it is to be shown.
+	behind = `(/(day|week|month|year|list|agenda|grid|print))?(/|\.\w+)?$`
+	// dayFirst is a date as people write it: 12.05.2024, 5-2024, may-2024.
+	dayFirst = `((0?[1-9]|[12]\d|3[01])[._-])?(0?[1-9]|1[0-2])[._-](19|20)\d{2}|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[_-](19|20)\d{2}`
+)
 
 var (
-	endsInDate = regexp.MustCompile(`/(\d{4}[/_-](0?[1-9]|1[0-2])([/_-](0?[1-9]|[12]\d|3[01]))?|\d{4}/?-?[wW]\d{1,2}|(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01])|` + dayFirst + `)(/(day|week|month|year|list|agenda|grid|print))?(/|\.\w+)?$`)
+	endsInDate = regexp.MustCompile(`/(\d{4}[/_-](0?[1-9]|1[0-2])([/_-](0?[1-9]|[12]\d|3[01]))?|\d{4}/?-?[wW]\d{1,2}|(19|20)\d{2}(0[1-9]|1[0-2])([0-2]\d|3[01]))` + behind)
+	endsInDay  = regexp.MustCompile(`/(` + dayFirst + `)` + behind)
 	isDate     = regexp.MustCompile(`^(\d{4}-(\d{1,2}|[wW]\d{1,2})(-\d{1,2})?([T ].*|%20.*)?|` + dayFirst + `)$`)
 	isTime     = regexp.MustCompile(`^-?\d{6,13}$`) // 20240512, or seconds
 )
 
 // dated tells whether a URL names a day, a week or a month and nothing else: a sheet of a calendar, which always has a next one.
 func dated(path string, params []param) bool {
-	if endsInDate.MatchString(path) {
+	if endsInDate.MatchString(path) || hasYear(path) && endsInDay.MatchString(path) {
 		return true
 	}
 	year, month := false, false
@@ -79,6 +84,11 @@ func dated(path string, params []param) bool {
 		}
 	}
 	return year && month
+}
+
+// hasYear is a quick look before a slow one.
+func hasYear(path string) bool {
+	return slices.ContainsFunc([]string{"-20", ".20", "_20", "-19", ".19", "_19"}, func(y string) bool { return strings.Contains(path, y) })
 }
 
 // ofTime tells whether a parameter of that name is about a time.

@@ -154,7 +154,7 @@ func (in *admitting) known(p catalog.Candidate, w way, key []byte) error {
 		return err
 	}
 	if held > 0 {
-		still, err := in.foundAgain(w, key)
+		still, err := in.foundAgain(in.a, w, key)
 		if err != nil {
 			return err
 		}

@@ -114,6 +114,8 @@ type way struct {
 	alone bool
 	steps int64
 	host  int64 // not 0 where the maze may be all there is of the host
+	few   bool  // a chain of so few steps is none
+	path  *maze // counts what a path has beside itself: where that is most of the host, it is the site
 }
 
 func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64) (w way, err error) {
@@ -122,13 +124,19 @@ func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64)
 		w.maze, err = t.maze(a.Crawl, p.Maze)
 		w.alone = w.maze.like(f.maze)
 	case p.Form != "":
-		w.maze, err = t.combined(a.Crawl, p)
-		w.alone = true
+		var known bool
+		w.maze, known, err = t.combined(a.Crawl, p)
+		if w.alone = true; p.Beside && err == nil {
+			w.path, err = t.maze(a.Crawl, "queries of "+p.Form[:strings.IndexByte(p.Form, '?')])
+			if known {
+				w.host = host
+			}
+		}
 		if p.Form == f.form {
 			w.steps = f.steps + 1
 			if w.maze == nil && err == nil {
 				w.maze, err = t.maze(a.Crawl, "steps of "+p.Form)
-				w.host = host
+				w.host, w.few = host, w.steps <= catalog.FewSteps
 			}
 		}
 	}
@@ -143,21 +151,26 @@ func (t *tx) way(a catalog.Admission, f finder, p catalog.Candidate, host int64)
 	return w, err
 }
 
-// combined returns the maze of all the queries that a path has, if it has more of them than anybody needs; nil if it does not.
-func (t *tx) combined(crawl int64, p catalog.Candidate) (*maze, error) {
+// combined returns the maze of all the queries that a path has, if it has more of them than anybody needs, and whether p is one of
+// those that were there before; nil if it does not.
+func (t *tx) combined(crawl int64, p catalog.Candidate) (m *maze, known bool, err error) {
 	path, names, _ := strings.Cut(p.Form, "?")
 	if repeats(names) {
-		return t.maze(crawl, "repeated parameters of "+path)
+		m, err = t.maze(crawl, "repeated parameters of "+path)
+		return m, false, err
 	}
 	several := strings.Contains(names, "&")
 	if !several && !p.Beside { // one parameter alone combines with nothing
-		return nil, nil
+		return nil, false, nil
 	}
-	m, err := t.maze(crawl, "parameters of "+path)
-	if err != nil || several && !m.knows(names) || p.Beside && m.pages+m.held > 0 {
-		return m, err
+	m, err = t.maze(crawl, "parameters of "+path)
+	if err != nil || several && !m.knows(names) {
+		return m, false, err
 	}
-	return nil, nil
+	if p.Beside && m.pages+m.held > 0 {
+		return m, true, nil
+	}
+	return nil, false, nil
 }
 
 // bracketed is what tells the values of one parameter from each other: f[0]=red&f[1]=blue.
@@ -199,6 +212,9 @@ func (t *tx) most(m *maze) (int64, error) {
 
 // enter counts a new page that was found that way, and tells whether it is to be left out.
 func (in *admitting) enter(w way, f finder, now time.Time) (out bool, err error) {
+	if w.path != nil {
+		w.path.pages, w.path.changed = w.path.pages+1, true
+	}
 	if w.maze == nil && f.maze != nil && !f.maze.copies() {
 		n, err := in.yielded(f.maze, in.room-1, now) // the new page itself is not counted yet
 		in.room -= n
@@ -218,7 +234,11 @@ func (in *admitting) enter(w way, f finder, now time.Time) (out bool, err error)
 	}
 	if w.host != 0 && w.steps <= catalog.MazeSteps {
 		all, err := in.pagesOf(w.maze.crawl, w.host)
-		if err != nil || w.steps <= catalog.FewSteps || 2*w.maze.pages >= all {
+		whole := w.maze
+		if w.path != nil && w.path.pages > whole.pages {
+			whole = w.path
+		}
+		if err != nil || w.few || 2*whole.pages >= all {
 			w.maze.pages++
 			return false, err
 		}
@@ -296,10 +316,10 @@ func (t *tx) heldPages(crawl int64) (n int64, err error) {
 
 // foundAgain lets in a page that was left out, now that it was found from outside its maze, or that this is worth it. It tells whether
 // the page still is left out.
-func (in *admitting) foundAgain(w way, key []byte) (out bool, err error) {
-	p := heldPage{closedPage: closedPage{place: place{crawl: in.a.Crawl}, state: ended, reason: catalog.Budget}}
+func (in *admitting) foundAgain(a catalog.Admission, w way, key []byte) (out bool, err error) {
+	p := heldPage{closedPage: closedPage{place: place{crawl: a.Crawl}, state: ended, reason: catalog.Budget}}
 	var id int64
-	out, err = in.row(`SELECT id, host_id, submitter_id, lane_id, url, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{in.a.Crawl, key},
+	out, err = in.row(`SELECT id, host_id, submitter_id, lane_id, url, maze_id FROM pages WHERE crawl_id=? AND key=? AND state=4 AND reason='budget'`, []any{a.Crawl, key},
 		&p.id, &p.host, &p.submitter, &p.lane, &p.url, &id)
 	if err != nil || !out {
 		return out, err
@@ -329,7 +349,7 @@ func (in *admitting) foundAgain(w way, key []byte) (out bool, err error) {
 	m.held, m.changed = m.held-1, true
 	in.room--
 	in.allowed--
-	return false, in.letIn(p, in.a.Now)
+	return false, in.letIn(p, a.Now)
 }
 
 // openAtOnce bounds one transaction of OpenMazes.
@@ -340,33 +360,35 @@ func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (to
 	for id := int64(0); ; {
 		var n, next int64
 		found := false
-		err := c.write.do(ctx, func(t *tx) (err error) {
-			n = 0
+		err := c.write.do(ctx, func(t *tx) error {
+			n, next = 0, id
 			if err := t.flush(); err != nil {
 				return err
 			}
-			found, err = t.row(`SELECT m.id FROM mazes m CROSS JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 AND m.id>=?
-				AND (w.maze_pages=0 OR m.pages < w.maze_pages+?*m.yield) ORDER BY m.id LIMIT 1`, []any{crawl, id, catalog.MazeYield}, &next)
-			if err != nil || !found {
-				return err
-			}
-			m, err := t.mazeOf(next)
-			if err != nil {
-				return err
-			}
 			room, err := t.room(crawl)
-			if err != nil {
-				return err
+			for found = true; err == nil && found && n < openAtOnce; {
+				var m *maze
+				if found, err = t.row(`SELECT m.id FROM mazes m CROSS JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 AND m.id>=?
+					AND (w.maze_pages=0 OR m.pages < w.maze_pages+?*m.yield) ORDER BY m.id LIMIT 1`, []any{crawl, next, catalog.MazeYield}, &next); err != nil || !found {
+					break
+				}
+				if m, err = t.mazeOf(next); err != nil {
+					break
+				}
+				var opened int64
+				opened, err = t.open(m, min(openAtOnce, room)-n, now)
+				if n += opened; n < openAtOnce { // this one is done
+					next++
+					found = n < room
+				}
 			}
-			found = room > 0
-			n, err = t.open(m, min(openAtOnce, room), now)
 			return err
 		})
-		if err != nil || !found {
+		if err != nil {
 			return total, err
 		}
-		if total, id = total+n, next; n < openAtOnce {
-			id++
+		if total, id = total+n, next; !found {
+			return total, nil
 		}
 	}
 }

@@ -126,7 +126,6 @@ func (m *model) admit(t *rapid.T) {
 		u := rapid.SampledFrom(m.urls).Draw(t, "url")
 		c := page(u, at(rapid.IntRange(0, 3).Draw(t, "depth"), rapid.IntRange(-1, 3).Draw(t, "reach")), priority(rapid.IntRange(-1, 1).Draw(t, "priority")))
 		a.Pages = append(a.Pages, c)
-		m.known["host "+c.Host] = true
 		p, known := m.pages[cr+" "+u]
 		switch {
 		case known:
@@ -136,6 +135,7 @@ func (m *model) admit(t *rapid.T) {
 			p.depth, p.reach = min(p.depth, c.Depth), further(p.reach, c.Reach)
 		case room <= 0:
 			over++
+			continue
 		default:
 			room--
 			m.pages[cr+" "+u] = &modelPage{
@@ -143,6 +143,7 @@ func (m *model) admit(t *rapid.T) {
 			}
 			fresh = append(fresh, u)
 		}
+		m.known["host "+c.Host] = true
 	}
 	got, err := m.w.Admit(t.Context(), a)
 	m.ok(err)
