@@ -219,9 +219,9 @@ type Closing struct {
 	Err      string
 }
 
-// Took is where the time of an exchange went.
+// Took is where the time of an exchange went, and that of finding its host's address.
 type Took struct {
-	Connect, TLS, FirstByte, Body time.Duration
+	Connect, TLS, FirstByte, Body, DNS time.Duration
 }
 
 // Attempt is a try that met an error.

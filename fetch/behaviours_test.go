@@ -46,6 +46,9 @@ func fails(k fault.Kind, b string) func(*testing.T, *fetch.Response, string, err
 		if fault.KindOf(err) != k || (b == "-") != (resp == nil) || resp != nil && body != b {
 			t.Errorf("response %v, %q, %v (%s); want %s after %q", resp != nil, body, err, fault.KindOf(err), k, b)
 		}
+		if at := fetch.TimesOf(err); k == fault.FirstByte && at.FirstByte < short.FirstByte {
+			t.Errorf("times %+v, want no byte for %s", at, short.FirstByte)
+		}
 	}
 }
 

@@ -154,8 +154,24 @@ type Times struct {
 	FirstByte time.Duration // from Start
 }
 
+// timed is an error with where the time went until then.
+type timed struct {
+	error
+	times Times
+}
+
+func (t *timed) Unwrap() error { return t.error }
+
+// TimesOf returns where the time of an exchange went that ended with err, an error of Do. FirstByte is then how long none came.
+func TimesOf(err error) Times {
+	if t := (*timed)(nil); errors.As(err, &t) {
+		return t.times
+	}
+	return Times{}
+}
+
 // Do sends r and returns when the head of the answer is there. Every status is an answer, only a 304 nobody asked for is not.
-// Errors carry fault kinds; an ErrPrivate, an error of Request.Go without one, and the end of ctx have none.
+// Errors carry fault kinds; an ErrPrivate, an error of Request.Go without one, and the end of ctx have none. See TimesOf.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	req, err := c.build(r)
 	if err != nil {
@@ -182,7 +198,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 		if x.refused != nil {
 			err = fmt.Errorf("%s: %w", what, x.refused)
 		} else {
-			err = explain(ctx, what, err, fault.FirstByte, x.wire)
+			err = &timed{explain(ctx, what, err, fault.FirstByte, x.wire), x.spent(err)}
 		}
 		x.total.Stop()
 		cancel(errClosed)
@@ -265,6 +281,18 @@ func (x *exchange) refuse(c net.Conn, err error) {
 		return
 	}
 	_ = c.Close()
+}
+
+// spent is where the time of an exchange went that ended with err before its answer was there.
+func (x *exchange) spent(err error) Times {
+	t := x.times
+	if x.wire == nil { // there never was a connection
+		return TimesOf(err)
+	}
+	if !t.Start.IsZero() {
+		t.FirstByte = time.Since(t.Start)
+	}
+	return t
 }
 
 func (x *exchange) gotByte() { x.firstAt.CompareAndSwap(0, time.Now().UnixNano()) }

@@ -170,8 +170,12 @@ func TestTLSRefused(t *testing.T) {
 		"hangs up at once": {trusting, strings.Replace(hangsUp, "http:", "https:", 1), fault.Reset},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, _, err := get(t, tt.c, fetch.Request{URL: tt.url}); fault.KindOf(err) != tt.kind {
+			_, _, err := get(t, tt.c, fetch.Request{URL: tt.url})
+			if fault.KindOf(err) != tt.kind {
 				t.Errorf("%v is %s, want %s", err, fault.KindOf(err), tt.kind)
+			}
+			if at := fetch.TimesOf(err); at.Connect <= 0 || at.TLS <= 0 || at.FirstByte != 0 {
+				t.Errorf("times %+v", at)
 			}
 		})
 	}
@@ -323,8 +327,8 @@ func TestConnectErrors(t *testing.T) {
 	url := "http://" + l.Addr().String() + "/"
 	_ = l.Close()
 	c := newClient(t, fetch.Options{})
-	if _, _, err := get(t, c, fetch.Request{URL: url}); fault.KindOf(err) != fault.Refused {
-		t.Errorf("a closed port: %v", err)
+	if _, _, err := get(t, c, fetch.Request{URL: url}); fault.KindOf(err) != fault.Refused || fetch.TimesOf(err).Connect <= 0 {
+		t.Errorf("a closed port: %v, %+v", err, fetch.TimesOf(err))
 	}
 	c.Close()
 	if _, _, err := get(t, c, fetch.Request{URL: url}); fault.KindOf(err) != fault.Stopped {

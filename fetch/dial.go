@@ -80,7 +80,8 @@ func (d *dialer) secure(ctx context.Context, _, hostport string) (net.Conn, erro
 	start := time.Now()
 	if err := t.HandshakeContext(ctx); err != nil {
 		_ = c.Close()
-		return nil, fault.New(tlsKind(d.closed, err), fmt.Errorf("handshake with %s: %w", name, err))
+		err = fault.New(tlsKind(d.closed, err), fmt.Errorf("handshake with %s: %w", name, err))
+		return nil, &timed{err, Times{Connect: c.connect, TLS: time.Since(start)}}
 	}
 	c.tls = time.Since(start)
 	return t, nil
@@ -111,7 +112,7 @@ func (d *dialer) open(ctx context.Context, hostport string) (*conn, string, erro
 		if errors.Is(err, ErrPrivate) {
 			return nil, "", err
 		}
-		return nil, "", fault.New(connectKind(d.closed, err), err)
+		return nil, "", &timed{fault.New(connectKind(d.closed, err), err), Times{Connect: time.Since(start)}}
 	}
 	return &conn{Conn: c, connect: time.Since(start)}, name, nil
 }

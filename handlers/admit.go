@@ -144,7 +144,6 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		return c.crawl(ctx, t.Crawl)
 	}
 	var settings tasks.Settings
-	widened := false
 	merge := func(old json.RawMessage) (catalog.Crawl, error) {
 		was, err := tasks.Defaults().Merge(old)
 		s := was
@@ -154,7 +153,6 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		// These decide which links are let in.
 		readmit := len(old) > 0 && (s.Include != was.Include || s.Exclude != was.Exclude || s.MaxPages != was.MaxPages ||
 			s.MaxHostPages != was.MaxHostPages || !maps.Equal(s.MaxPathPages, was.MaxPathPages))
-		widened = len(old) > 0 && (s.MazePages != was.MazePages || s.MaxPages != was.MaxPages)
 		settings = s
 		settings.Recrawl, s.Recrawl = s.Recrawl, false // an order, not a property of the crawl
 		all, jerr := json.Marshal(s)
@@ -176,10 +174,9 @@ func (c *Crawler) crawlOf(ctx context.Context, t tasks.Admit) (*crawl, error) {
 		return nil, err
 	}
 	c.crawls.drop(t.Crawl)
-	if widened {
-		if _, err := c.Catalog.OpenMazes(ctx, row.ID, time.Now()); err != nil {
-			return nil, err
-		}
+	// Less may be left out by now. Not only when this run has said so: one that did may have died on its way here.
+	if _, err := c.Catalog.OpenMazes(ctx, row.ID, time.Now()); err != nil {
+		return nil, err
 	}
 	if settings.Recrawl {
 		n, err := c.Catalog.Recrawl(ctx, row.ID, time.Now())

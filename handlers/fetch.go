@@ -32,16 +32,18 @@ func (c *Crawler) Fetch(ctx context.Context, t tasks.Fetch) (tasks.Result, error
 	if leg, ok, err := c.later(ctx, t.Leg, err); ok {
 		return tasks.Then(tasks.Fetch{Leg: leg}), err
 	}
+	fact := tasks.Fact{Took: took(t.Leg, fetch.TimesOf(err), time.Time{})}
 	if err == nil {
 		var res tasks.Result
 		if res, err = c.receiveAndLeave(ctx, t, a, at); err == nil {
 			return res, nil
 		}
+		fact = tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Now())}
 	}
 	if reason := guarded(err); reason != "" {
-		return tasks.End(reason), nil
+		return tasks.End(reason).With(fact), nil
 	}
-	return tasks.Result{}, fmt.Errorf("fetch %s: %w", t.URL(), err)
+	return tasks.Done().With(fact), fmt.Errorf("fetch %s: %w", t.URL(), err)
 }
 
 // receiveAndLeave leaves the host once the answer is through, whatever becomes of it.
@@ -60,7 +62,7 @@ func guarded(err error) tasks.Reason {
 
 // answered decides by the status.
 func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
-	fact := tasks.Fact{Status: a.Status, Took: took(a, time.Time{})}
+	fact := tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Time{})}
 	switch {
 	case a.Status == http.StatusNotModified && t.Visit.Prior != nil && t.URL() == priorURL(t.Visit):
 		return c.unchanged(ctx, t, a, at)
@@ -111,7 +113,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 		ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), Size: body.size, Digest: body.digest, Payload: payload,
 		WARC: tasks.WARC(ref), Truncated: truncated, Unchanged: x.Revisit != nil, At: at,
 	}
-	store.Took = took(a, got)
+	store.Took = took(t.Leg, a.Times, got)
 	if body.whole {
 		c.bodies.put(t.Visit.ID, body.data)
 	}
@@ -119,10 +121,10 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 }
 
 // took is where the time of an exchange went, whose body was there at got; the zero time for no body.
-func took(a *answer, got time.Time) tasks.Took {
-	t := tasks.Took{Connect: a.Times.Connect, TLS: a.Times.TLS, FirstByte: a.Times.FirstByte}
+func took(leg tasks.Leg, ts fetch.Times, got time.Time) tasks.Took {
+	t := tasks.Took{DNS: leg.DNS, Connect: ts.Connect, TLS: ts.TLS, FirstByte: ts.FirstByte}
 	if !got.IsZero() {
-		t.Body = max(got.Sub(a.Times.Start)-t.FirstByte, 0)
+		t.Body = max(got.Sub(ts.Start)-t.FirstByte, 0)
 	}
 	return t
 }
@@ -248,7 +250,7 @@ func (c *Crawler) unchanged(ctx context.Context, t tasks.Fetch, a *answer, at ti
 		return tasks.Result{}, err
 	}
 	s := tasks.Store{
-		Visit: t.Visit, Status: a.Status, ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), WARC: tasks.WARC(ref), Unchanged: true, At: at, Took: took(a, time.Time{}),
+		Visit: t.Visit, Status: a.Status, ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), WARC: tasks.WARC(ref), Unchanged: true, At: at, Took: took(t.Leg, a.Times, time.Time{}),
 	}
 	return tasks.Then(s).With(tasks.Fact{Status: a.Status, WARC: tasks.WARC(ref), Reason: "unchanged"}), nil
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
+	"example.org/trawl/fetch"
 	"example.org/trawl/tasks"
 )
 
@@ -36,12 +38,12 @@ func (c *Crawler) Head(ctx context.Context, t tasks.Head) (tasks.Result, error) 
 		if reason := guarded(err); reason != "" {
 			return tasks.End(reason), nil
 		}
-		return tasks.Result{}, fmt.Errorf("head %s: %w", t.URL(), err)
+		return tasks.Done().With(tasks.Fact{Took: took(t.Leg, fetch.TimesOf(err), time.Time{})}), fmt.Errorf("head %s: %w", t.URL(), err)
 	}
 	if err := a.leave(nil); err != nil {
 		return tasks.Result{}, fmt.Errorf("head %s: %w", t.URL(), err)
 	}
-	fact := tasks.Fact{Status: a.Status}
+	fact := tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Time{})}
 	if reason := c.closedBy(a); reason != "" {
 		return tasks.End(reason).With(fact), nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"example.org/trawl/fetch"
 	"example.org/trawl/tasks"
@@ -16,18 +17,21 @@ func (c *Crawler) Resolve(ctx context.Context, t tasks.Resolve) (tasks.Result, e
 		return tasks.Result{}, err
 	}
 	name := weburl.Hostname(t.URL())
+	asked := time.Now()
 	a, err := c.DNS.Lookup(ctx, name)
+	leg := t.Leg
+	leg.DNS = time.Since(asked).Truncate(time.Microsecond)
+	fact := tasks.Fact{Took: tasks.Took{DNS: leg.DNS}}
 	if err != nil {
-		return tasks.Result{}, fmt.Errorf("resolve %s: %w", name, err)
+		return tasks.Done().With(fact), fmt.Errorf("resolve %s: %w", name, err)
 	}
 	if a.Missing {
-		return tasks.End(tasks.NoSuchHost), nil
+		return tasks.End(tasks.NoSuchHost).With(fact), nil
 	}
 	addrs, reason := c.usable(a.Addrs)
 	if reason != "" {
-		return tasks.End(reason), nil
+		return tasks.End(reason).With(fact), nil
 	}
-	leg := t.Leg
 	leg.Addrs = addrs
 	if leg.Limit.PerIP > 0 {
 		if err := c.Catalog.NoteHost(ctx, weburl.Host(t.URL()), addrs[0].String(), 0); err != nil {

@@ -32,7 +32,7 @@ func (c *Crawler) End(ctx context.Context, v tasks.Visit, reason tasks.Reason, f
 func (c *Crawler) Fail(ctx context.Context, v tasks.Visit, f pipeline.Failure) (tasks.Result, error) {
 	c.bodies.take(v.ID)
 	_, err := c.Catalog.CloseVisit(ctx, catalog.Closing{
-		Page: v.Page, Visit: v.ID, State: catalog.Failed, Reason: string(f.Kind), Now: time.Now(),
+		Page: v.Page, Visit: v.ID, State: catalog.Failed, Reason: string(f.Kind), Status: f.Fact.Status, Now: time.Now(), Took: catalog.Took(f.Fact.Took),
 		Stage: string(f.Stage), Attempts: f.Attempts, Err: f.Err.Error(), Plan: c.planOf(ctx, v, "", 0),
 	})
 	return tasks.Done(), settled(err)

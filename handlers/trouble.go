@@ -60,7 +60,7 @@ func (c *Crawler) Postpone(ctx context.Context, v tasks.Visit, f pipeline.Failur
 }
 
 func attempt(f pipeline.Failure, now time.Time) catalog.Attempt {
-	return catalog.Attempt{At: now, Stage: string(f.Stage), Fault: string(f.Kind), Err: f.Err.Error()}
+	return catalog.Attempt{At: now, Stage: string(f.Stage), Fault: string(f.Kind), Err: f.Err.Error(), Took: catalog.Took(f.Fact.Took)}
 }
 
 // hold leaves the visit's host alone for as long as its trouble asks for.

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -191,6 +192,11 @@ func TestBreaker(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		if n := len(a.web.requests("a.test")); n > 30 {
 			t.Errorf("%d requests in two hours", n)
+		}
+		p, err := a.catalog.Page(a.t.Context(), "c", urls("a.test", 100)[0])
+		tried, terr := a.catalog.Attempts(a.t.Context(), p.ID)
+		if err := errors.Join(err, terr); err != nil || len(tried) == 0 || tried[0].Took.FirstByte != 50*time.Millisecond {
+			t.Errorf("%+v, %v: want what the answer took", tried, err)
 		}
 		broken = false
 		a.until(2*time.Hour, "end", a.over)

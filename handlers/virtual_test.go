@@ -241,6 +241,7 @@ func (w *paperWeb) Do(ctx context.Context, r fetch.Request) (*fetch.Response, er
 		Status: status, Proto: "HTTP/1.1", Header: header, RequestHead: []byte("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"),
 		ResponseHead: fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n\r\n", status, http.StatusText(status)),
 		Remote:       netip.AddrPortFrom(addrOf(host), 80), Body: io.NopCloser(strings.NewReader("page " + path + " of " + host + header.Get("X-Version"))),
+		Times: fetch.Times{Start: time.Now().Add(-took), FirstByte: took},
 	}, nil
 }
 

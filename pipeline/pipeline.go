@@ -36,6 +36,7 @@ type Failure struct {
 	Kind     fault.Kind
 	Attempts int
 	Err      error
+	Fact     tasks.Fact // as far as the stage came
 }
 
 // Load is how much of what was handed out waits in a runner's queue.
@@ -90,7 +91,7 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 		res.Next = append(res.Next, follows.Next...)
 	}
 	if err != nil {
-		return l.failed(ctx, t, e, failed+1, err)
+		return l.failed(ctx, t, e, failed+1, res.Fact, err)
 	}
 	e.What, e.Reason = events.Done, res.Fact.Reason
 	if res.End != "" {
@@ -104,10 +105,10 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 
 // failed decides by the fault table. What is our own trouble, the queue tries again; what is the host's waits in the frontier,
 // where it takes no room from others; n is how often the task failed in the queue.
-func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, err error) ([]tasks.Next, error) {
+func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, fact tasks.Fact, err error) ([]tasks.Next, error) {
 	kind, v := fault.KindOf(err), t.About()
 	rule := fault.Of(kind)
-	e.Fault, e.Reason = kind, err.Error()
+	e.Fault, e.Reason, e.Status = kind, err.Error(), fact.Status
 	ours := rule.Blame == fault.BlameOurs
 	if !ours {
 		n = v.Tries + 1
@@ -118,7 +119,7 @@ func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, 
 		l.retrying(ctx, t, kind, n, err)
 		return nil, &Retry{After: rule.Wait(n), Free: rule.Retries == fault.Forever, Err: err}
 	}
-	f := Failure{Stage: t.Kind(), Kind: kind, Attempts: n, Err: err}
+	f := Failure{Stage: t.Kind(), Kind: kind, Attempts: n, Err: err, Fact: fact}
 	settle := l.settler.Postpone
 	if e.What = events.Retrying; rule.GivesUp(n) && !v.Robots {
 		settle, e.What = l.settler.Fail, events.Failed

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Result is what a stage answers: the tasks that follow, or the end of the visit with its reason.
+// Result is what a stage answers: the tasks that follow, or the end of the visit with its reason. Beside an error only Fact counts.
 type Result struct {
 	Next     []Next
 	End      Reason // not empty: the visit ends here
@@ -38,23 +38,23 @@ type Fact struct {
 	Took   Took
 }
 
-// Took is where the time of an exchange went.
+// Took is where the time of an exchange went, and that of finding its host's address.
 type Took struct {
-	Connect, TLS, FirstByte, Body time.Duration
+	Connect, TLS, FirstByte, Body, DNS time.Duration
 }
 
 // MarshalJSON implements json.Marshaler: a list of microseconds, for a payload is to be short.
 func (t Took) MarshalJSON() ([]byte, error) {
-	return json.Marshal([]int64{t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Body.Microseconds()})
+	return json.Marshal([]int64{t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Body.Microseconds(), t.DNS.Microseconds()})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *Took) UnmarshalJSON(b []byte) error {
-	var us [4]int64
+	var us [5]int64
 	if err := json.Unmarshal(b, &us); err != nil {
 		return err
 	}
-	for i, d := range []*time.Duration{&t.Connect, &t.TLS, &t.FirstByte, &t.Body} {
+	for i, d := range []*time.Duration{&t.Connect, &t.TLS, &t.FirstByte, &t.Body, &t.DNS} {
 		*d = time.Duration(us[i]) * time.Microsecond
 	}
 	return nil

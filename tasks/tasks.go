@@ -115,15 +115,16 @@ func NewID() string { return rand.Text()[:16] }
 
 // Leg is where a visit is heading right now: its page, or the next hop of a redirect.
 type Leg struct {
-	Visit  Visit        `json:"v"`
-	Target string       `json:"to,omitempty"` // when it is not the page's own URL
-	Hop    int          `json:"hop,omitempty"`
-	Addrs  []netip.Addr `json:"ip,omitempty"`
-	Slot   int64        `json:"slot,omitempty"` // Unix ms: the host must not be touched before
-	Limit  Limit        `json:"lim"`
-	Urgent bool         `json:"u,omitempty"`    // its slots come before those handed out earlier
-	Head   bool         `json:"head,omitempty"` // a HEAD has already been answered
-	Turn   bool         `json:"turn,omitempty"` // flips when a stage follows itself, so that the two IDs differ
+	Visit  Visit         `json:"v"`
+	Target string        `json:"to,omitempty"` // when it is not the page's own URL
+	Hop    int           `json:"hop,omitempty"`
+	Addrs  []netip.Addr  `json:"ip,omitempty"`
+	DNS    time.Duration `json:"dns,omitempty"`  // what finding them took
+	Slot   int64         `json:"slot,omitempty"` // Unix ms: the host must not be touched before
+	Limit  Limit         `json:"lim"`
+	Urgent bool          `json:"u,omitempty"`    // its slots come before those handed out earlier
+	Head   bool          `json:"head,omitempty"` // a HEAD has already been answered
+	Turn   bool          `json:"turn,omitempty"` // flips when a stage follows itself, so that the two IDs differ
 }
 
 // Limit is how hard the leg's host may be pressed, as of the moment at which the visit was handed out.

@@ -34,7 +34,7 @@ var (
 		tasks.Store{
 			Visit: visit, FinalURL: leg.Target, Status: 200, ContentType: "text/html; charset=utf-8", Encoding: "gzip", RobotsTag: []string{"noindex"}, ETag: `"5f3c"`,
 			Modified: "Sun, 01 Mar 2026 12:00:00 GMT", Size: 123_456, Digest: "sha256:" + strings.Repeat("0", 64), Payload: "sha1:" + strings.Repeat("A", 32),
-			WARC: tasks.WARC{File: "trawl-20260301120000123-00001-host.example.org.warc.gz", Offset: 1 << 29, Length: 12_345}, Truncated: "length", Took: tasks.Took{Connect: 123 * time.Millisecond, TLS: 45_678 * time.Microsecond, FirstByte: 1234 * time.Millisecond, Body: 500 * time.Microsecond}, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+			WARC: tasks.WARC{File: "trawl-20260301120000123-00001-host.example.org.warc.gz", Offset: 1 << 29, Length: 12_345}, Truncated: "length", Took: tasks.Took{Connect: 123 * time.Millisecond, TLS: 45_678 * time.Microsecond, FirstByte: 1234 * time.Millisecond, Body: 500 * time.Microsecond, DNS: 42 * time.Microsecond}, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 		},
 		tasks.Index{Batch: "index-1772000000"},
 		tasks.Promote{},

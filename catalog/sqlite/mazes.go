@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -357,7 +358,16 @@ const openAtOnce = 1000
 
 // OpenMazes lets in what was left out, as far as the crawl's MazePages say by now and it has room, and returns how many pages that are.
 func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (total int64, err error) {
-	for id := int64(0); ; {
+	const open = `SELECT m.id FROM mazes m CROSS JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 AND m.id>=?
+		AND (w.maze_pages=0 OR m.pages < w.maze_pages+?*m.yield) ORDER BY m.id LIMIT 1`
+	id := int64(0)
+	switch err := c.reads.QueryRowContext(ctx, open, crawl, id, catalog.MazeYield).Scan(&id); {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, nil // as nearly always, and nobody has to wait for it
+	case err != nil:
+		return 0, sqlError(err)
+	}
+	for {
 		var n, next int64
 		found := false
 		err := c.write.do(ctx, func(t *tx) error {
@@ -368,8 +378,7 @@ func (c *Catalog) OpenMazes(ctx context.Context, crawl int64, now time.Time) (to
 			room, err := t.room(crawl)
 			for found = true; err == nil && found && n < openAtOnce; {
 				var m *maze
-				if found, err = t.row(`SELECT m.id FROM mazes m CROSS JOIN crawls w ON w.id=m.crawl_id WHERE m.crawl_id=? AND m.held>0 AND m.id>=?
-					AND (w.maze_pages=0 OR m.pages < w.maze_pages+?*m.yield) ORDER BY m.id LIMIT 1`, []any{crawl, next, catalog.MazeYield}, &next); err != nil || !found {
+				if found, err = t.row(open, []any{crawl, next, catalog.MazeYield}, &next); err != nil || !found {
 					break
 				}
 				if m, err = t.mazeOf(next); err != nil {

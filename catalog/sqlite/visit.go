@@ -340,13 +340,13 @@ func tookIn(t catalog.Took) string {
 	if t == (catalog.Took{}) {
 		return ""
 	}
-	return fmt.Sprintf("%d,%d,%d,%d", t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Body.Microseconds())
+	return fmt.Sprintf("%d,%d,%d,%d,%d", t.Connect.Microseconds(), t.TLS.Microseconds(), t.FirstByte.Microseconds(), t.Body.Microseconds(), t.DNS.Microseconds())
 }
 
 func tookOut(s string) (t catalog.Took) {
-	for i, f := range strings.SplitN(s, ",", 4) {
+	for i, f := range strings.SplitN(s, ",", 5) {
 		n, _ := strconv.ParseInt(f, 10, 64) // what is missing took no time
-		*[]*time.Duration{&t.Connect, &t.TLS, &t.FirstByte, &t.Body}[i] = time.Duration(n) * time.Microsecond
+		*[]*time.Duration{&t.Connect, &t.TLS, &t.FirstByte, &t.Body, &t.DNS}[i] = time.Duration(n) * time.Microsecond
 	}
 	return t
 }

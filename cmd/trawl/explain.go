@@ -327,7 +327,7 @@ func tookWords(t catalog.Took) string {
 		return ""
 	}
 	ms := func(d time.Duration) string { return d.Round(100 * time.Microsecond).String() }
-	return fmt.Sprintf(" (connect %s, TLS %s, first byte %s, body %s)", ms(t.Connect), ms(t.TLS), ms(t.FirstByte), ms(t.Body))
+	return fmt.Sprintf(" (DNS %s, connect %s, TLS %s, first byte %s, body %s)", ms(t.DNS), ms(t.Connect), ms(t.TLS), ms(t.FirstByte), ms(t.Body))
 }
 
 func httpStatus(status int) string {

@@ -183,7 +183,7 @@ func attempts(w *world) {
 	w.fail(beside, "tls")
 	try := func(n int, stage, fault string) catalog.Attempt {
 		d := time.Duration(n)
-		return catalog.Attempt{At: w.now, Stage: stage, Fault: fault, Err: "try " + fmt.Sprint(n), Took: catalog.Took{Connect: d * time.Microsecond, TLS: d * time.Millisecond, FirstByte: d * time.Second, Body: d * time.Hour}}
+		return catalog.Attempt{At: w.now, Stage: stage, Fault: fault, Err: "try " + fmt.Sprint(n), Took: catalog.Took{Connect: d * time.Microsecond, TLS: d * time.Millisecond, FirstByte: d * time.Second, Body: d * time.Hour, DNS: d * time.Minute}}
 	}
 	first := try(1, "head", "stalled")
 	w.must(w.Postpone(ctx, catalog.Postponed{Page: p.ID, Visit: p.Visit, Due: w.now, Spent: true, Attempt: first}))
