@@ -4,6 +4,7 @@ package events
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -49,6 +50,18 @@ type Event struct {
 	Status    int
 	Digest    string
 	WARC      tasks.WARC
+	Tally
+}
+
+// Tally is what an event says beside that to those who count in the same process. It is not in the feed.
+type Tally struct {
+	Run     uint64        // number of the stage's run: the same in started and in what it came to
+	Waited  time.Duration // from when the task was ready until it started
+	Net     tasks.Took    // where the time of the exchange went
+	Type    string        // media type of the answer
+	Addr    netip.Addr    // who was asked
+	Origin  tasks.Origin  // of an admitted page; of a visit whether it is a revisit or a retry, and nothing otherwise
+	Follows []tasks.Kind  // what the run is followed by
 }
 
 // fields returns e as the flat pairs of a stream entry; fields without a value are left out.

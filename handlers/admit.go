@@ -48,7 +48,7 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 	if got.Over+got.Quota+got.Held == 0 {
 		c.seen.add(crawl.ID, pages)
 	}
-	res := tasks.Done().With(tasks.Fact{Reason: admitted(len(pages), got)})
+	res := tasks.Done().With(tasks.Fact{Reason: admitted(len(pages), got), Origin: t.Origin})
 	for _, u := range got.New {
 		res.Admitted = append(res.Admitted, tasks.Visit{URL: u, Crawl: t.Crawl, Submitter: t.Submitter, Depth: t.Depth})
 	}

@@ -38,7 +38,7 @@ func (c *Crawler) Fetch(ctx context.Context, t tasks.Fetch) (tasks.Result, error
 		if res, err = c.receiveAndLeave(ctx, t, a, at); err == nil {
 			return res, nil
 		}
-		fact = tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Now())}
+		fact = tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Now()), Addr: a.Remote.Addr()}
 	}
 	if reason := guarded(err); reason != "" {
 		return tasks.End(reason).With(fact), nil
@@ -62,7 +62,7 @@ func guarded(err error) tasks.Reason {
 
 // answered decides by the status.
 func (c *Crawler) answered(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
-	fact := tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Time{})}
+	fact := tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Time{}), Addr: a.Remote.Addr()}
 	switch {
 	case a.Status == http.StatusNotModified && t.Visit.Prior != nil && t.URL() == priorURL(t.Visit):
 		return c.unchanged(ctx, t, a, at)
@@ -117,7 +117,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 	if body.whole {
 		c.bodies.put(t.Visit.ID, body.data)
 	}
-	return tasks.Then(store).With(tasks.Fact{Bytes: spool.Size(), Status: a.Status, Digest: body.digest, WARC: tasks.WARC(ref)}), nil
+	return tasks.Then(store).With(tasks.Fact{Bytes: spool.Size(), Status: a.Status, Digest: body.digest, WARC: tasks.WARC(ref), Took: store.Took, Type: short(ct), Addr: a.Remote.Addr()}), nil
 }
 
 // took is where the time of an exchange went, whose body was there at got; the zero time for no body.
@@ -252,13 +252,13 @@ func (c *Crawler) unchanged(ctx context.Context, t tasks.Fetch, a *answer, at ti
 	s := tasks.Store{
 		Visit: t.Visit, Status: a.Status, ETag: short(a.Header.Get("ETag")), Modified: short(a.Header.Get("Last-Modified")), WARC: tasks.WARC(ref), Unchanged: true, At: at, Took: took(t.Leg, a.Times, time.Time{}),
 	}
-	return tasks.Then(s).With(tasks.Fact{Status: a.Status, WARC: tasks.WARC(ref), Reason: "unchanged"}), nil
+	return tasks.Then(s).With(tasks.Fact{Status: a.Status, WARC: tasks.WARC(ref), Reason: "unchanged", Took: s.Took, Addr: a.Remote.Addr()}), nil
 }
 
 // redirect follows a redirect within the host, hop by hop and each at its own slot; one to another host ends the page and
 // makes its target a page of its own.
 func (c *Crawler) redirect(ctx context.Context, t tasks.Fetch, a *answer, at time.Time) (tasks.Result, error) {
-	fact := tasks.Fact{Status: a.Status}
+	fact := tasks.Fact{Status: a.Status, Took: took(t.Leg, a.Times, time.Time{}), Addr: a.Remote.Addr()}
 	target, err := weburl.Canonical(a.Location)
 	if err != nil || frontier.Trap(target) != "" {
 		return tasks.End(tasks.BadRedirect).With(fact), nil

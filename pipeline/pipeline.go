@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.org/trawl/events"
@@ -58,11 +59,37 @@ type Line struct {
 	events  Recorder
 	log     *slog.Logger
 	told    sync.Map // fault.Kind → when it was last logged
+	runs    atomic.Uint64
 }
 
 // New returns a pipeline of stages.
 func New(stages map[tasks.Kind]Stage, s Settler, r Recorder, log *slog.Logger) *Line {
 	return &Line{stages: stages, settler: s, events: r, log: log}
+}
+
+// Recorders tells several.
+type Recorders []Recorder
+
+// Record implements Recorder.
+func (all Recorders) Record(e events.Event) {
+	for _, r := range all {
+		r.Record(e)
+	}
+}
+
+type readyKey struct{}
+
+// WithReady tells Run, through ctx, when the task was ready to run.
+func WithReady(ctx context.Context, at time.Time) context.Context {
+	return context.WithValue(ctx, readyKey{}, at)
+}
+
+func waited(ctx context.Context, now time.Time) time.Duration {
+	at, ok := ctx.Value(readyKey{}).(time.Time)
+	if !ok {
+		return 0
+	}
+	return max(now.Sub(at), 0)
 }
 
 // Retry is the error for a task that is to run again. A Free retry is not counted among the visit's tries.
@@ -80,11 +107,12 @@ func (r *Retry) Unwrap() error { return r.Err }
 // Run runs t, which has failed before as often as failed says, and returns what follows. Its only error is *Retry.
 func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next, error) {
 	e := l.event(t)
-	e.What = events.Started
+	e.What, e.Run, e.Waited = events.Started, l.runs.Add(1), waited(ctx, e.At)
 	l.events.Record(e)
 	began := time.Now()
 	res, err := l.stage(fault.WithTries(ctx, t.About().Tries), t)
 	e.Took, e.At = time.Since(began), time.Now()
+	e.Net, e.Type, e.Addr = res.Fact.Took, res.Fact.Type, res.Fact.Addr
 	if err == nil && res.End != "" {
 		var follows tasks.Result
 		follows, err = l.settler.End(ctx, t.About(), res.End, res.Fact)
@@ -98,6 +126,9 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 		e.What, e.Reason = events.Ended, string(res.End)
 	}
 	e.Bytes, e.Status, e.Digest, e.WARC = res.Fact.Bytes, res.Fact.Status, res.Fact.Digest, res.Fact.WARC
+	for _, n := range res.Next {
+		e.Follows = append(e.Follows, n.Task.Kind())
+	}
 	l.events.Record(e)
 	l.others(res)
 	return res.Next, nil
@@ -188,6 +219,12 @@ func (l *Line) event(t tasks.Task) events.Event {
 	if v.URL != "" {
 		e.Host = weburl.Host(v.URL)
 	}
+	switch {
+	case v.Tries > 0:
+		e.Origin = tasks.OriginRetry
+	case v.Prior != nil:
+		e.Origin = tasks.OriginRevisit
+	}
 	return e
 }
 
@@ -196,6 +233,7 @@ func (l *Line) others(res tasks.Result) {
 	for _, v := range res.Admitted {
 		l.events.Record(events.Event{
 			At: time.Now(), What: events.Admitted, Stage: tasks.KindAdmit, Crawl: v.Crawl, Submitter: v.Submitter, URL: v.URL, Host: weburl.Host(v.URL),
+			Tally: events.Tally{Origin: res.Fact.Origin},
 		})
 	}
 	for _, c := range res.Closed {

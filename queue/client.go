@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -77,6 +78,15 @@ const spare = 30 * time.Second
 // soon is the time below which a task is due now: asynq's scheduled tasks cost a move, and the stage waits out the rest itself.
 const soon = 200 * time.Millisecond
 
+// readyHeader says from when on a task could have run: Unix milliseconds to the base of 36.
+const readyHeader = "ready"
+
+// readyAt is when a task could first have run; false where that is not known.
+func readyAt(t *asynq.Task) (time.Time, bool) {
+	ms, err := strconv.ParseInt(t.Headers()[readyHeader], 36, 64)
+	return time.UnixMilli(ms), err == nil
+}
+
 // Enqueue puts tasks into their queues. A task that is already there is not put there again, and that is no error.
 func (c *Client) Enqueue(ctx context.Context, next ...tasks.Next) error {
 	for _, n := range next {
@@ -91,7 +101,12 @@ func (c *Client) Enqueue(ctx context.Context, next ...tasks.Next) error {
 		if time.Until(n.At) > soon {
 			opts = append(opts, asynq.ProcessAt(n.At))
 		}
-		_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(string(spec.Kind), payload), opts...)
+		ready := n.At
+		if now := time.Now(); ready.Before(now) {
+			ready = now
+		}
+		headers := map[string]string{readyHeader: strconv.FormatInt(ready.UnixMilli(), 36)}
+		_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(string(spec.Kind), payload, headers), opts...)
 		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 			return fault.New(fault.RedisDown, fmt.Errorf("enqueue %s: %w", spec.Kind, err))
 		}

@@ -114,6 +114,9 @@ func (w *Worker) handle(ctx context.Context, at *asynq.Task) error {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry) // a bug, or a payload that is not ours: kept in the archive to look at
 	}
 	failed, _ := asynq.GetRetryCount(ctx)
+	if ready, ok := readyAt(at); ok && failed == 0 {
+		ctx = pipeline.WithReady(ctx, ready)
+	}
 	next, err := w.line.Run(ctx, t, failed)
 	if err != nil && tasks.SpecOf(t.Kind()).Queue == tasks.QueuePeriodic {
 		// The next tick does it again. A task that ran out of asynq's tries would be kept, and its ID never be free again.

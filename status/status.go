@@ -13,8 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/catalog"
-	"example.org/trawl/events"
 	"example.org/trawl/fault"
+	"example.org/trawl/signals"
 	"example.org/trawl/tasks"
 )
 
@@ -56,7 +56,11 @@ type Stage struct {
 	ErrPerS  float64    `json:"errors_per_s"`
 	P50      float64    `json:"p50_ms"`
 	P95      float64    `json:"p95_ms"`
-	Workers  int        `json:"workers"` // processes that serve it
+	Workers  int        `json:"workers"`            // processes that serve it
+	Slots    int        `json:"slots"`              // tasks that they run at once
+	Oldest   float64    `json:"oldest_s"`           // how long the oldest pending task has been ready
+	Archived int        `json:"archived,omitempty"` // tasks that asynq has given up: bugs
+	Paused   bool       `json:"paused,omitempty"`
 }
 
 // Catalog is what is asked of the database.
@@ -71,11 +75,8 @@ type Catalog interface {
 	Slowest(ctx context.Context, now time.Time) (map[string]time.Duration, error)
 }
 
-// rateWindow is the time over which rates are taken, and rateEvents the most events that are read for it.
-const (
-	rateWindow = 10 * time.Second
-	rateEvents = 5000
-)
+// rateWindow is how far back rates are taken: two beats of every process.
+const rateWindow = 2*signals.Every + signals.Every/2
 
 // Collect gathers the status. Without Redis (nil) it has what the database knows.
 func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status, error) {
@@ -203,7 +204,7 @@ func stages(ctx context.Context, rdb redis.UniversalClient) ([]Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queues: %w", err)
 	}
-	recent, err := events.Last(ctx, rdb, rateEvents)
+	recent, err := signals.Read(ctx, rdb, time.Now().Add(-rateWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -213,61 +214,61 @@ func stages(ctx context.Context, rdb redis.UniversalClient) ([]Stage, error) {
 	}
 	var out []Stage
 	for _, k := range tasks.Stages() {
-		st := Stage{Stage: k, Workers: serving(servers, tasks.SpecOf(k).Queue)}
+		st := Stage{Stage: k}
+		st.Workers, st.Slots = serving(servers, tasks.SpecOf(k).Queue)
 		if slices.Contains(known, tasks.SpecOf(k).Queue) {
 			q, err := inspector.GetQueueInfo(tasks.SpecOf(k).Queue)
 			if err != nil {
 				return nil, fmt.Errorf("queue %s: %w", k, err)
 			}
-			st.Pending, st.Active, st.Sched, st.Retry = q.Pending, q.Active, q.Scheduled, q.Retry
+			st.Pending, st.Active, st.Sched, st.Retry, st.Archived = q.Pending, q.Active, q.Scheduled, q.Retry, q.Archived
+			st.Oldest, st.Paused = q.Latency.Seconds(), q.Paused
 		}
-		st.rates(recent, time.Now())
+		st.rates(recent)
 		out = append(out, st)
 	}
 	return out, nil
 }
 
-func serving(servers []*asynq.ServerInfo, queue string) int {
+// serving is how many processes serve a queue, and how many tasks they run at once.
+func serving(servers []*asynq.ServerInfo, queue string) (processes, slots int) {
 	seen := map[string]bool{}
 	for _, s := range servers {
 		if _, ok := s.Queues[queue]; ok {
 			seen[fmt.Sprintf("%s %d", s.Host, s.PID)] = true
+			slots += s.Concurrency
 		}
 	}
-	return len(seen)
+	return len(seen), slots
 }
 
-// rates takes rates and times from the newest events.
-func (st *Stage) rates(recent []events.Event, now time.Time) {
-	since := now.Add(-rateWindow)
-	if len(recent) > 0 && recent[0].At.After(since) {
-		since = recent[0].At // the feed reaches back less far
+// rates takes rates and times from what the processes said last.
+func (st *Stage) rates(recent []signals.Beat) {
+	type sums struct {
+		done, bad int64
+		span      time.Duration
 	}
-	span := max(now.Sub(since), time.Second).Seconds()
-	var took []float64
-	errs := 0
-	for _, e := range recent {
-		if e.Stage != st.Stage || e.At.Before(since) {
-			continue
+	by := map[string]*sums{} // by process: each has begun when it has
+	var took signals.Hist
+	for _, b := range recent {
+		p := by[b.Process.ID]
+		if p == nil {
+			p = &sums{}
+			by[b.Process.ID] = p
 		}
-		switch e.What {
-		case events.Done, events.Ended:
-			took = append(took, float64(e.Took.Microseconds())/1000)
-		case events.Failed, events.Retrying:
-			errs++
+		p.span += b.Span
+		if f := b.Stages[st.Stage]; f != nil {
+			p.done += f.Done + f.Ended
+			p.bad += f.Failed + f.Retried
+			took.Join(f.Service)
 		}
 	}
-	if span <= 0 {
-		return
+	for _, p := range by {
+		if s := p.span.Seconds(); s > 0 {
+			st.DonePerS += float64(p.done) / s
+			st.ErrPerS += float64(p.bad) / s
+		}
 	}
-	st.DonePerS, st.ErrPerS = float64(len(took))/span, float64(errs)/span
-	slices.SortFunc(took, cmp.Compare)
-	st.P50, st.P95 = quantile(took, 0.5), quantile(took, 0.95)
-}
-
-func quantile(sorted []float64, q float64) float64 {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	ms := func(q float64) float64 { return float64(took.Quantile(q).Microseconds()) / 1000 }
+	st.P50, st.P95 = ms(0.5), ms(0.95)
 }

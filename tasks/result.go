@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"encoding/json"
+	"net/netip"
 	"time"
 )
 
@@ -36,6 +37,9 @@ type Fact struct {
 	Reason string // a word on why nothing more was done
 	URL    string // where a redirect leads
 	Took   Took
+	Type   string     // media type
+	Addr   netip.Addr // who was asked
+	Origin Origin     // of the pages that were admitted
 }
 
 // Took is where the time of an exchange went, and that of finding its host's address.

@@ -202,6 +202,8 @@ const (
 	OriginLink     Origin = "link"
 	OriginRedirect Origin = "redirect"
 	OriginSitemap  Origin = "sitemap" // also from a feed
+	OriginRevisit  Origin = "revisit" // a page that was visited before
+	OriginRetry    Origin = "retry"   // a page whose last visit met an error
 )
 
 // Kind implements Task.

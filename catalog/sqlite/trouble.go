@@ -200,3 +200,19 @@ func (c *Catalog) Slowest(ctx context.Context, now time.Time) (map[string]time.D
 	})
 	return out, wrap(err)
 }
+
+// HostStates counts the hosts in each state of trouble.
+func (c *Catalog) HostStates(ctx context.Context) (map[catalog.HostState]int64, error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT state, count(*) FROM hosts WHERE state>0 GROUP BY state`)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	out := map[catalog.HostState]int64{}
+	return out, wrap(each(rows, func(r *sql.Rows) error {
+		var state int
+		var n int64
+		err := r.Scan(&state, &n)
+		out[catalog.HostStates()[state]] = n
+		return err
+	}))
+}

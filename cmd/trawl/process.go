@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,9 +17,11 @@ import (
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/events"
 	"example.org/trawl/frontier"
+	"example.org/trawl/observe"
 	"example.org/trawl/pipeline"
 	"example.org/trawl/queue"
 	"example.org/trawl/scheduler"
+	"example.org/trawl/signals"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -36,7 +39,9 @@ func workerCommand(a *app) *cobra.Command {
 			if err != nil {
 				return &submit.UsageError{Err: err}
 			}
-			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error { return a.runWorker(ctx, rdb, kinds) })
+			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error {
+				return a.runWorker(ctx, rdb, "worker", kinds)
+			})
 		},
 	}
 	cmd.Flags().StringSliceVar(&stages, "stages", nil, "only these stages: "+strings.Join(stageNames(), ","))
@@ -70,7 +75,10 @@ func schedulerCommand(a *app) *cobra.Command {
 		Args:  submit.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error {
-				return a.withCatalog(ctx, func(c *sqlite.Catalog) error { return scheduler.Run(ctx, rdb, entries(c), a.log) })
+				return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
+					defer a.observe(ctx, "scheduler", rdb, c)()
+					return scheduler.Run(ctx, rdb, entries(c), a.log)
+				})
 			})
 		},
 	}
@@ -122,9 +130,9 @@ func (a *app) withRedis(ctx context.Context, fn func(context.Context, redis.Univ
 	return errors.Join(fn(ctx, rdb), rdb.Close())
 }
 
-// runWorker runs the stages until ctx is done, and what belongs to having them: the event feed, the intake of submitted URLs
-// where admit runs, and the counts for those who can reach Redis alone.
-func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []tasks.Kind) error {
+// runWorker runs the stages until ctx is done, and what belongs to having them: the event feed and the signals, the intake of
+// submitted URLs where admit runs, and the counts for those who can reach Redis alone.
+func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role string, kinds []tasks.Kind) error {
 	unlock, err := lockData(a.cfg.Data, false)
 	if err != nil {
 		return err
@@ -138,9 +146,15 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []
 		return err
 	}
 	feed := events.NewFeed(rdb, a.log)
-	line := p.line(feed, a.log)
+	fold := signals.NewFold(time.Now())
+	line := p.line(pipeline.Recorders{feed, fold}, a.log)
+	watch := observe.New(observe.Options{
+		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Catalog: p.catalog, Dirs: a.dirs(), Log: a.log,
+		Canaries: map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check},
+	})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { p.crawler.Watch(gctx); return nil })
+	g.Go(func() error { watch.Run(gctx); return nil })
 	g.Go(func() error { return queue.NewWorker(rdb, line, kinds, a.log).Run(gctx) })
 	if kinds == nil || slices.Contains(kinds, tasks.KindAdmit) {
 		in := events.NewIntake(rdb, a.admitNow(line, queue.NewClient(rdb)), a.log)
@@ -152,6 +166,24 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, kinds []
 	feed.Close()
 	a.log.InfoContext(context.WithoutCancel(ctx), "worker stopped")
 	return errors.Join(err, p.Close())
+}
+
+// observe has a process without stages say that it is there, and how things are if no worker does. The function that it returns ends it.
+func (a *app) observe(ctx context.Context, role string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Catalog: c, Dirs: a.dirs(), Log: a.log})
+	var wg sync.WaitGroup
+	wg.Go(func() { watch.Run(ctx) })
+	return func() { cancel(); wg.Wait() }
+}
+
+// dirs are the folders whose disks must not be full.
+func (a *app) dirs() []string {
+	dirs := []string{a.cfg.Data}
+	if dir, err := a.cfg.StoreDir(); err == nil && !slices.Contains(dirs, dir) {
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 func kindsOf(kinds []tasks.Kind) []tasks.Kind {

@@ -75,7 +75,7 @@ func (a *app) up(cmd *cobra.Command, o upOptions) error {
 			return err
 		}
 		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return a.runWorker(gctx, rdb, nil) })
+		g.Go(func() error { return a.runWorker(gctx, rdb, "up", nil) })
 		g.Go(func() error { return scheduler.Run(gctx, rdb, entries(c), a.log) })
 		g.Go(func() error { return a.serveWeb(gctx, rdb, ln) })
 		base := "http://" + ln.Addr().String()

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/dashboard"
 	"example.org/trawl/submit"
 )
@@ -31,7 +32,10 @@ func webCommand(a *app) *cobra.Command {
 					return err
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "dashboard on http://%s/\n", ln.Addr())
-				return a.serveWeb(ctx, rdb, ln)
+				return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
+					defer a.observe(ctx, "web", rdb, c)()
+					return a.serveWeb(ctx, rdb, ln)
+				})
 			})
 		},
 	}

@@ -45,15 +45,17 @@ var rules = map[string][]string{
 
 	// What runs them, and what watches them.
 	"events":    {"fault", "tasks", "weburl"},
-	"why":       {"catalog", "events", "fault", "status", "tasks", "weburl"},
+	"signals":   {"events", "fault", "tasks", "weburl"},
+	"why":       {"fault", "signals", "tasks"},
+	"observe":   {"catalog", "signals", "status", "tasks"},
 	"pipeline":  {"events", "fault", "tasks", "weburl"},
 	"embedded":  {},
 	"inline":    {"fault", "pipeline", "tasks"},
 	"queue":     {"fault", "frontier", "pipeline", "tasks"},
 	"scheduler": {"fault", "queue", "tasks"},
-	"status":    {"catalog", "events", "fault", "tasks", "weburl"},
+	"status":    {"catalog", "fault", "signals", "tasks", "weburl"},
 	"submit":    {"catalog", "fault", "queue", "tasks", "weburl"},
-	"dashboard": {"catalog", "events", "fault", "status", "tasks", "weburl", "why"},
+	"dashboard": {"catalog", "events", "fault", "signals", "status", "tasks", "weburl", "why"},
 
 	// Where the parts meet.
 	"cmd/trawl":   {"*"},

@@ -1,0 +1,107 @@
+// Package observe writes the beats: every process says what its stages did and what it uses, and one process of all says what is
+// everybody's.
+package observe
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.org/trawl/signals"
+	"example.org/trawl/status"
+	"example.org/trawl/tasks"
+)
+
+// Catalog is what is asked of the database.
+type Catalog interface {
+	status.Catalog
+	Loads
+	// SetMeta writes a word: the canary of the database.
+	SetMeta(ctx context.Context, name, value string) error
+}
+
+// Canary tries something small that everybody needs.
+type Canary func(context.Context) error
+
+// Options say what is observed.
+type Options struct {
+	Role     string // worker, scheduler, web or up
+	Version  string
+	Stages   []tasks.Kind // that the process serves
+	Fold     *signals.Fold
+	Redis    redis.UniversalClient
+	Catalog  Catalog
+	Canaries map[string]Canary // beside that of the database
+	Dirs     []string          // whose disks are looked at; one that is not there yet is passed over
+	Log      *slog.Logger
+}
+
+// Observer writes the beats of its process.
+type Observer struct {
+	o      Options
+	self   *self
+	absent int // beats in a row that nobody looked after what is everybody's
+}
+
+// New returns an observer of this process.
+func New(o Options) *Observer {
+	return &Observer{o: o, self: newSelf(o)}
+}
+
+// leaderKey names the process that looks after what is everybody's.
+const leaderKey = "trawl:observer"
+
+// Run writes a beat every few seconds until ctx is done.
+func (o *Observer) Run(ctx context.Context) {
+	t := time.NewTicker(signals.Every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if err := o.beat(ctx); err != nil && ctx.Err() == nil {
+			o.o.Log.DebugContext(ctx, "signals", "err", err)
+		}
+	}
+}
+
+func (o *Observer) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*signals.Every)
+	defer cancel()
+	now := time.Now()
+	var b signals.Beat
+	if o.o.Fold != nil {
+		b = o.o.Fold.Beat(now)
+	}
+	b.At, b.Process = now, o.self.measure()
+	if o.leads(ctx) {
+		s := o.State(ctx)
+		b.State = &s
+	}
+	return signals.Write(ctx, o.o.Redis, b)
+}
+
+// leads tells whether this process is the one. A worker has more canaries, so the others step in only where there is none.
+func (o *Observer) leads(ctx context.Context) bool {
+	id, rdb := o.self.process.ID, o.o.Redis
+	if len(o.o.Stages) == 0 && o.absent < 2 {
+		if n, err := rdb.Exists(ctx, leaderKey).Result(); err != nil || n > 0 {
+			o.absent = 0
+			return false
+		}
+		o.absent++
+		return false
+	}
+	if ok, err := rdb.SetNX(ctx, leaderKey, id, 2*signals.Every+time.Second).Result(); err != nil || ok {
+		return ok
+	}
+	if who, err := rdb.Get(ctx, leaderKey).Result(); err != nil || who != id {
+		o.absent = 0
+		return false
+	}
+	return rdb.Expire(ctx, leaderKey, 2*signals.Every+time.Second).Err() == nil
+}
