@@ -179,6 +179,25 @@ func TestBrowser(t *testing.T) {
 		p.clean()
 	})
 
+	t.Run("why", func(t *testing.T) {
+		p := open(t, b, s.base)
+		p.visit("/why")
+		for _, heading := range []string{"As it went", "Ruled out", "How fresh this is"} {
+			if !eval[bool](p, fmt.Sprintf(`[...document.querySelectorAll("h2")].some(h => h.textContent.startsWith(%q))`, heading)) {
+				t.Errorf("no section %q", heading)
+			}
+		}
+		if verdict := eval[string](p, `document.querySelector(".verdict .word").textContent`); verdict == "" || verdict == "unknown" {
+			t.Errorf("the verdict is %q", verdict)
+		}
+		if n := eval[int](p, `document.querySelectorAll(".charts polyline").length`); n < 8 {
+			t.Errorf("%d charts have a line", n)
+		}
+		was := eval[string](p, `document.querySelector("footer time").textContent`)
+		eventually(t, "the page is brought up to date", func() bool { return eval[string](p, `document.querySelector("footer time").textContent`) != was })
+		p.clean()
+	})
+
 	t.Run("live", func(t *testing.T) {
 		p := open(t, b, s.base)
 		p.visit("/")
@@ -204,7 +223,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("widths", func(t *testing.T) {
 		p := open(t, b, s.base)
-		for _, path := range []string{"/", "/search", "/search?q=quokka"} {
+		for _, path := range []string{"/", "/why", "/search", "/search?q=quokka"} {
 			for _, width := range []int64{380, 768, 1600} {
 				p.do(chromedp.EmulateViewport(width, 800))
 				p.visit(path)
@@ -334,6 +353,7 @@ func TestScreenshots(t *testing.T) {
 	p.do(scheme("light"))
 	for _, picture := range []struct{ name, path, ready string }{
 		{"overview", "/", `document.querySelectorAll(".events tbody tr").length > 20`},
+		{"why", "/why", `document.querySelectorAll(".charts polyline").length > 7`},
 		{"search", "/search?crawl=handbook&q=" + url.QueryEscape("vimko sta*"), `document.querySelectorAll("mark").length > 3`},
 		{"asynqmon", "/asynqmon/", `document.body.innerText.includes("fetch")`},
 	} {

@@ -22,8 +22,10 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/events"
+	"example.org/trawl/signals"
 	"example.org/trawl/status"
 	"example.org/trawl/tasks"
+	"example.org/trawl/why"
 )
 
 //go:embed templates/*.html
@@ -53,6 +55,7 @@ type Options struct {
 // Server answers HTTP. Close it.
 type Server struct {
 	o       Options
+	judge   *judge
 	pages   *template.Template
 	mon     *asynqmon.HTTPHandler
 	handler http.Handler
@@ -60,7 +63,7 @@ type Server struct {
 
 // New returns a server.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o}
+	s := &Server{o: o, judge: &judge{past: signals.NewHistory(o.Redis, why.Length)}}
 	var err error
 	if s.pages, err = template.New("").Funcs(functions).ParseFS(templates, "templates/*.html"); err != nil {
 		return nil, err
@@ -74,8 +77,10 @@ func New(o Options) (*Server, error) {
 	})
 	inner := http.NewServeMux()
 	inner.HandleFunc("GET /{$}", s.overview)
+	inner.HandleFunc("GET /why", s.why)
 	inner.HandleFunc("GET /search", s.search)
 	inner.HandleFunc("GET /api/status", s.apiStatus)
+	inner.HandleFunc("GET /api/why", s.apiWhy)
 	inner.HandleFunc("GET /api/search", s.apiSearch)
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))
@@ -125,6 +130,7 @@ type frame struct {
 type overviewPage struct {
 	frame
 	status.Status
+	Why      why.Report
 	Sentence string
 	Backlog  []share
 	Open     int64
@@ -159,7 +165,8 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Sentence: sentence(st), Events: newest(recent)}
+	report, _ := s.diagnosis(r.Context())
+	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Why: report, Sentence: sentence(st), Events: newest(recent)}
 	p.Backlog, p.Open = shares(st)
 	s.render(w, r, http.StatusOK, "overview.html", p)
 }

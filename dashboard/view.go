@@ -17,22 +17,25 @@ import (
 	"example.org/trawl/events"
 	"example.org/trawl/status"
 	"example.org/trawl/tasks"
+	"example.org/trawl/why"
 )
 
 var functions = template.FuncMap{
-	"n":       func(v any) string { return humanize.Comma(integer(v)) },
-	"bytes":   func(v int64) string { return humanize.Bytes(uint64(max(v, 0))) },
-	"rate":    rate,
-	"ms":      millis,
-	"zero":    zero,
-	"tookMS":  func(e events.Event) float64 { return float64(e.Took.Microseconds()) / 1000 },
-	"clock":   func(t time.Time) string { return t.Format(time.TimeOnly) },
-	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"ago":     humanize.Time,
-	"eta":     eta,
-	"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
-	"reasons": reasons,
-	"add":     func(a, b int) int { return a + b },
+	"n":        func(v any) string { return humanize.Comma(integer(v)) },
+	"bytes":    func(v int64) string { return humanize.Bytes(uint64(max(v, 0))) },
+	"rate":     rate,
+	"ms":       millis,
+	"zero":     zero,
+	"tookMS":   func(e events.Event) float64 { return float64(e.Took.Microseconds()) / 1000 },
+	"clock":    func(t time.Time) string { return t.Format(time.TimeOnly) },
+	"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"ago":      humanize.Time,
+	"eta":      eta,
+	"words":    func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+	"reasons":  reasons,
+	"add":      func(a, b int) int { return a + b },
+	"part":     func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) },
+	"quantity": why.Quantity,
 }
 
 func integer(v any) int64 {

@@ -28,7 +28,8 @@ func count(n int, one, many string) string {
 	return humanize.Comma(int64(n)) + " " + many
 }
 
-func span(seconds float64) string {
+// Span writes seconds as somebody would say them.
+func Span(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d < 100*time.Millisecond:
@@ -39,6 +40,21 @@ func span(seconds float64) string {
 		return d.Round(time.Second).String()
 	}
 	return strings.TrimSuffix(d.Round(time.Minute).String(), "0s")
+}
+
+// Quantity writes a value with its unit.
+func Quantity(v float64, unit string) string {
+	switch unit {
+	case "part":
+		return percent(v)
+	case "bytes":
+		return humanize.IBytes(uint64(max(v, 0)))
+	case "bytes/s":
+		return humanize.IBytes(uint64(max(v, 0))) + "/s"
+	case "s":
+		return Span(v)
+	}
+	return humanize.CommafWithDigits(v, 1) + " " + unit
 }
 
 // drain is how long n pages take at the present rate; -1 when nothing moves.
@@ -65,7 +81,7 @@ func unknown(f *facts) finding {
 		}
 	}
 	return finding{
-		hit: true, eta: -1, summary: fmt.Sprintf("the last that any process said is %s old", span(f.age().Seconds())),
+		hit: true, eta: -1, summary: fmt.Sprintf("the last that any process said is %s old", Span(f.age().Seconds())),
 		evidence: []Evidence{{"age of the newest state", f.age().Seconds(), "s", 0, stale.Value}},
 		actions:  []Action{{"look whether the processes and Redis are running", "trawl doctor"}},
 	}
@@ -84,8 +100,8 @@ func redis(f *facts) finding {
 	switch {
 	case r.Err != "":
 		return finding{
-			hit: true, eta: -1, summary: "Redis does not answer: " + r.Err, cost: "nothing moves; nothing is lost, for the pages are in the database",
-			actions: []Action{{"bring Redis back", ""}},
+			hit: true, eta: -1, summary: "Redis cannot be used: " + r.Err, cost: "nothing moves; nothing is lost, for the pages are in the database",
+			evidence: []Evidence{{"redis", 0, "answers", 0, 1}}, actions: []Action{{"bring Redis back", ""}},
 		}
 	case part >= redisFull.Value:
 		return finding{
@@ -105,7 +121,7 @@ func redis(f *facts) finding {
 		}
 	case slow >= redisSlow.Value && slow >= tenfold.Value*normal:
 		return finding{
-			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("Redis takes %s to answer", span(slow)), cost: "every stage waits for it several times a page",
+			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("Redis takes %s to answer", Span(slow)), cost: "every stage waits for it several times a page",
 			evidence: []Evidence{{"redis latency", slow, "s", normal, redisSlow.Value}},
 			actions:  []Action{{"look what keeps it busy", "redis-cli SLOWLOG GET"}},
 		}
@@ -133,7 +149,7 @@ func workersMissing(f *facts) finding {
 		q := s.Queues[k]
 		if q.Workers == 0 && q.Pending > 0 && f.count(func(s signals.State) bool { return s.Queues[k].Workers == 0 && s.Queues[k].Pending > 0 }) >= int(steady.Value) {
 			return finding{
-				hit: true, eta: -1, summary: fmt.Sprintf("nobody runs %s: %d tasks wait, the first for %s", strings.Join(idle, ", "), q.Pending, span(q.Oldest.Seconds())),
+				hit: true, eta: -1, summary: fmt.Sprintf("nobody runs %s: %d tasks wait, the first for %s", strings.Join(idle, ", "), q.Pending, Span(q.Oldest.Seconds())),
 				cost:     pages(s.Open) + " wait",
 				evidence: []Evidence{{"workers of " + string(k), 0, "processes", f.normal(ofState(func(s signals.State) (float64, bool) { return float64(s.Queues[k].Workers), true })), 1}},
 				actions:  []Action{{"start a worker for it", "trawl worker --stages " + strings.Join(idle, ",")}},
@@ -275,9 +291,9 @@ func dnsDown(f *facts) finding {
 		}
 	}
 	if w.Lookups > 0 && w.Missing > 0 {
-		return not("the resolver answers in %s; %s of names do not exist, which is an answer", span(f.state.Canaries[signals.CanaryDNS].Took.Seconds()), percent(share(w.Missing, w.Lookups)))
+		return not("the resolver answers in %s; %s of names do not exist, which is an answer", Span(f.state.Canaries[signals.CanaryDNS].Took.Seconds()), percent(share(w.Missing, w.Lookups)))
 	}
-	return not("the resolver answers in %s, %s of %d lookups failed", span(f.state.Canaries[signals.CanaryDNS].Took.Seconds()), percent(part), w.Lookups)
+	return not("the resolver answers in %s, %s of %d lookups failed", Span(f.state.Canaries[signals.CanaryDNS].Took.Seconds()), percent(part), w.Lookups)
 }
 
 // troubled names the host in that state that has at least half of what waits there.
@@ -411,7 +427,7 @@ func storageSlow(f *facts) finding {
 		d, usual := f.recently(ofState(took)), f.normal(ofState(took))
 		if d >= diskSlow.Value && d >= tripled.Value*usual && (cpu < cpuFull.Value || d >= 5*diskSlow.Value) {
 			return finding{
-				hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("a small write to the %s takes %s", name, span(d)), cost: "what is fetched waits to be stored",
+				hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("a small write to the %s takes %s", name, Span(d)), cost: "what is fetched waits to be stored",
 				evidence: []Evidence{{name + " canary", d, "s", usual, diskSlow.Value}, {"store, 95th percentile", now, "s", normal, storeSlow.Value}},
 				actions:  []Action{{"look what else uses the disk", "iostat -x 1"}},
 			}
@@ -421,14 +437,14 @@ func storageSlow(f *facts) finding {
 	q := f.state.Queues[tasks.KindStore]
 	switch {
 	case now < storeSlow.Value || normal > 0 && now < tripled.Value*normal:
-		return not("a page is stored in %s, nineteen times of twenty", span(now))
+		return not("a page is stored in %s, nineteen times of twenty", Span(now))
 	case load < full.Value && q.Pending < max(q.Slots, 1):
 		return not("%s of the places of store are taken", percent(load))
 	case cpu >= cpuFull.Value:
 		return not("the processors are %s busy: everything is slow", percent(cpu))
 	}
 	return finding{
-		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("storing a page takes %s, and %d wait for it", span(now), q.Pending), cost: "nothing more is handed out until that is through",
+		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("storing a page takes %s, and %d wait for it", Span(now), q.Pending), cost: "nothing more is handed out until that is through",
 		evidence: []Evidence{{"store, 95th percentile", now, "s", normal, max(storeSlow.Value, tripled.Value*normal)}, {"places of store taken", load, "part", 0, full.Value}},
 		actions:  []Action{{"look at the database's disk; more workers of store help only while small writes are quick", ""}},
 	}
@@ -450,6 +466,7 @@ func politeHost(f *facts) finding {
 		}
 	}
 	top /= max(float64(f.state.Open), 1)
+	eta = max(eta, f.state.ETA)
 	switch {
 	case f.state.Open == 0:
 		return not("nothing waits")
@@ -464,7 +481,7 @@ func politeHost(f *facts) finding {
 	}
 	return finding{
 		hit: true, eta: eta, who: who, summary: fmt.Sprintf("%s wait for the pace of their hosts, %s of them at %s: that is as fast as they may be asked", pages(n), percent(min(top, 1)), count(min(len(f.state.Hosts), int(fewHosts.Value)), "host", "hosts")),
-		cost:     "none: nobody else waits",
+		cost:     "nothing: nobody else waits",
 		evidence: []Evidence{{"pages that wait for their host", part, "part", 0, most.Value}, {"places of fetch taken", load, "part", 0, loose.Value}},
 		actions:  []Action{{"ask faster only where you are allowed to", "trawl hosts set HOST --delay 500ms"}},
 	}
@@ -628,7 +645,7 @@ func machineSaturated(f *facts) finding {
 	case cpu < cpuFull.Value:
 		return not("the processors are %s busy", percent(cpu))
 	case wait >= 0 && wait < patience.Value:
-		return not("the processors are %s busy, but what waits for them is through in %s", percent(cpu), span(wait))
+		return not("the processors are %s busy, but what waits for them is through in %s", percent(cpu), Span(wait))
 	}
 	return finding{
 		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("the processors are %s busy, and %s could be visited at once", percent(cpu), pages(n)), cost: fmt.Sprintf("%.0f pages a second is what this machine does", f.closing()),
@@ -649,11 +666,11 @@ func workerShortage(f *facts) finding {
 		took, _ := mean(f.now)
 		usual := f.normal(mean)
 		if usual > 0 && took > slower.Value*usual {
-			return not("%s takes %s a task, usually %s: it is not the number of workers", k, span(took), span(usual))
+			return not("%s takes %s a task, usually %s: it is not the number of workers", k, Span(took), Span(usual))
 		}
 		need := max(math.Ceil(f.rate(x.Enqueued)*took), math.Ceil(float64(q.Slots)*1.1))
 		return finding{
-			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and tasks wait for %s: it needs %.0f", q.Slots, k, span(q.Oldest.Seconds()), need), cost: pages(f.state.Open) + " wait",
+			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and tasks wait for %s: it needs %.0f", q.Slots, k, Span(q.Oldest.Seconds()), need), cost: pages(f.state.Open) + " wait",
 			evidence: []Evidence{{"places of " + string(k) + " taken", load, "part", 0, full.Value}, {"age of the oldest ready task", q.Oldest.Seconds(), "s", 0, readyAge.Value}},
 			actions:  []Action{{fmt.Sprintf("start %.0f more processes for it", math.Ceil((need-float64(q.Slots))/float64(tasks.SpecOf(k).Concurrency))), "trawl worker --stages " + string(k)}},
 		}
@@ -673,12 +690,12 @@ func burst(f *facts) finding {
 	wait := f.drain(n)
 	switch {
 	case wait >= 0 && wait < worth.Value:
-		return not("what is ready is through in %s", span(wait))
+		return not("what is ready is through in %s", Span(wait))
 	case wait < 0 || f.falling() <= 0:
 		return not("what waits does not get less")
 	}
 	return finding{
-		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%s came in at once and are being worked off, %.0f a second", pages(n), f.closing()), cost: "none but the time",
+		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%s could be visited at once and are being worked off, %.0f a second", pages(n), f.closing()), cost: "nothing but the time",
 		evidence: []Evidence{{"work that waits", wait, "s", 0, worth.Value}}, actions: []Action{{"nothing", ""}},
 	}
 }

@@ -126,6 +126,11 @@ var tree = []rule{
 	{Burst, burst},
 }
 
+// Away is the report of somebody whom Redis does not answer.
+func Away(err string, now time.Time) Report {
+	return Judge(signals.Window{Now: now, Ticks: []signals.Tick{{Beat: signals.Beat{At: now, State: &signals.State{At: now, Redis: signals.Redis{Err: err}}}}}})
+}
+
 // Judge says what is piling up, and why.
 func Judge(w signals.Window) Report {
 	r := judge(w)
@@ -162,6 +167,9 @@ func judge(w signals.Window) Report {
 			take(rule.verdict, x)
 		default:
 			r.Also = append(r.Also, rule.verdict)
+		}
+		if f.state.Redis.Err != "" { // it has the queues and the signals: nothing else is known
+			break
 		}
 	}
 	switch {

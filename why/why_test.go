@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -334,6 +335,14 @@ func TestUnknown(t *testing.T) {
 	}
 	if r := why.Judge(s.window()); r.Verdict != why.Unknown || r.Freshness < 60 {
 		t.Errorf("a minute after the last signal: %s", show(r))
+	}
+}
+
+// Without Redis nothing else is known, so nothing else is said.
+func TestAway(t *testing.T) {
+	r := why.Away("connection refused", began)
+	if r.Verdict != why.Redis || len(r.Also)+len(r.RuledOut) != 0 || r.ETA != -1 || !strings.Contains(r.Summary, "connection refused") {
+		t.Errorf("%s", show(r))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/fault"
 	"example.org/trawl/observe"
 	"example.org/trawl/signals"
 	"example.org/trawl/submit"
@@ -36,6 +37,9 @@ what to do. It judges what the processes measured in the last half minute agains
 				return errNoRedis
 			}
 			rdb, done, err := a.briefRedis(ctx)
+			if fault.KindOf(err) == fault.RedisDown {
+				return printReport(out, why.Away(err.Error(), time.Now()), asJSON, false)
+			}
 			if err != nil {
 				return err
 			}
@@ -139,30 +143,16 @@ func printReport(out io.Writer, r why.Report, asJSON, watch bool) error {
 }
 
 func evidenceWords(e why.Evidence) string {
-	s := fmt.Sprintf("%s: %s", e.Signal, quantity(e.Value, e.Unit))
+	s := fmt.Sprintf("%s: %s", e.Signal, why.Quantity(e.Value, e.Unit))
 	var more []string
 	if e.Normal > 0 {
-		more = append(more, "normally "+quantity(e.Normal, e.Unit))
+		more = append(more, "normally "+why.Quantity(e.Normal, e.Unit))
 	}
 	if e.Threshold > 0 {
-		more = append(more, "threshold "+quantity(e.Threshold, e.Unit))
+		more = append(more, "threshold "+why.Quantity(e.Threshold, e.Unit))
 	}
 	if len(more) > 0 {
 		s += " (" + strings.Join(more, ", ") + ")"
 	}
 	return s
-}
-
-func quantity(v float64, unit string) string {
-	switch unit {
-	case "part":
-		return fmt.Sprintf("%.0f %%", 100*v)
-	case "bytes":
-		return bytesOf(int64(v))
-	case "bytes/s":
-		return bytesOf(int64(v)) + "/s"
-	case "s":
-		return time.Duration(v * float64(time.Second)).Round(100 * time.Microsecond).String()
-	}
-	return fmt.Sprintf("%.4g %s", v, unit)
 }

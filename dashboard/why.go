@@ -1,0 +1,181 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"example.org/trawl/signals"
+	"example.org/trawl/tasks"
+	"example.org/trawl/why"
+)
+
+// judgeEvery is how long a diagnosis is good: however many look, it is made once.
+const judgeEvery = time.Second
+
+// judge keeps the diagnosis for everybody who looks.
+type judge struct {
+	past   *signals.History
+	mu     sync.Mutex
+	at     time.Time
+	window signals.Window
+	report why.Report
+}
+
+// now returns the diagnosis, and the window that it was made from.
+func (j *judge) now(ctx context.Context) (why.Report, signals.Window, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if time.Since(j.at) < judgeEvery {
+		return j.report, j.window, nil
+	}
+	w, _, err := j.past.Window(ctx)
+	if err != nil {
+		return why.Report{}, w, err
+	}
+	j.report, j.window, j.at = why.Judge(w), w, time.Now()
+	return j.report, w, nil
+}
+
+// diagnosis is judge.now within seconds: a Redis that is away is a diagnosis too.
+func (s *Server) diagnosis(ctx context.Context) (why.Report, signals.Window) {
+	timed, cancel := context.WithTimeout(ctx, readyTime)
+	defer cancel()
+	r, w, err := s.judge.now(timed)
+	if err != nil {
+		s.o.Log.WarnContext(ctx, "diagnosis", "err", err)
+		return why.Away("it does not answer; the log says more", time.Now()), w
+	}
+	return r, w
+}
+
+type whyPage struct {
+	frame
+	why.Report
+	Charts    []chart
+	Processes []signals.Process
+	State     signals.State
+	Table     []why.Threshold
+}
+
+func (s *Server) why(w http.ResponseWriter, r *http.Request) {
+	report, window := s.diagnosis(r.Context())
+	p := whyPage{frame: frame{Title: "Why", Nav: "why", At: time.Now()}, Report: report, Charts: charts(window), Processes: window.Alive(), Table: why.Table()}
+	if last := signals.Over(window.Ticks); last.State != nil {
+		p.State = *last.State
+	}
+	s.render(w, r, http.StatusOK, "why.html", p)
+}
+
+func (s *Server) apiWhy(w http.ResponseWriter, r *http.Request) {
+	report, _ := s.diagnosis(r.Context())
+	s.json(w, r, http.StatusOK, report)
+}
+
+// chart is a signal over the window, as a line in a drawing chartWide by chartHigh.
+type chart struct {
+	Name   string
+	Now    string
+	Most   string
+	Points string // of an SVG polyline; empty when nothing is known
+	Known  bool
+}
+
+const (
+	chartWide, chartHigh = 300, 40
+	chartPoints          = 60 // at most
+	chartLeast           = 24 // ticks that it is long, at least
+)
+
+// charts are the signals that say most about how a crawl goes.
+func charts(w signals.Window) []chart {
+	begin := slices.IndexFunc(w.Ticks, func(t signals.Tick) bool { return len(t.Processes) > 0 })
+	if begin < 0 {
+		begin = 0
+	}
+	w.Ticks = w.Ticks[min(begin, max(len(w.Ticks)-chartLeast, 0)):]
+	closed := int64(-1)
+	perS := func(n int64, t signals.Tick) float64 { return float64(n) / t.Span.Seconds() }
+	plain := func(v float64) string { return rate(v) }
+	seconds := func(v float64) string { return why.Span(v) }
+	part := func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
+	ofState := func(of func(signals.State) float64) func(signals.Tick) (float64, bool) {
+		return func(t signals.Tick) (float64, bool) {
+			if t.State == nil {
+				return 0, false
+			}
+			return of(*t.State), true
+		}
+	}
+	said := func(of func(signals.Tick) float64) func(signals.Tick) (float64, bool) {
+		return func(t signals.Tick) (float64, bool) { return of(t), len(t.Processes) > 0 }
+	}
+	flow := func(t signals.Tick, k tasks.Kind) *signals.Flow {
+		if f := t.Stages[k]; f != nil {
+			return f
+		}
+		return &signals.Flow{}
+	}
+	return []chart{
+		newChart(w, "pages closed a second", plain, func(t signals.Tick) (float64, bool) {
+			if t.State == nil {
+				return 0, false
+			}
+			before := closed
+			closed = t.State.Closed
+			return perS(max(closed-before, 0), t), before >= 0
+		}),
+		newChart(w, "new pages a second", plain, said(func(t signals.Tick) float64 {
+			return perS(t.Top[signals.Name(signals.Arrivals, signals.ByOrigin)].Total(), t)
+		})),
+		newChart(w, "open pages", plain, ofState(func(s signals.State) float64 { return float64(s.Open) })),
+		newChart(w, "bytes a second", func(v float64) string { return humanize.Bytes(uint64(v)) + "/s" }, said(func(t signals.Tick) float64 { return perS(t.Web.Bytes, t) })),
+		newChart(w, "downloads at once", plain, said(func(t signals.Tick) float64 { return flow(t, tasks.KindFetch).Busy.Seconds() / t.Span.Seconds() })),
+		newChart(w, "first byte, median", seconds, said(func(t signals.Tick) float64 { return t.Web.FirstByte.Quantile(0.5).Seconds() })),
+		newChart(w, "store, 95th percentile", seconds, said(func(t signals.Tick) float64 { return flow(t, tasks.KindStore).Service.Quantile(0.95).Seconds() })),
+		newChart(w, "Redis latency", seconds, ofState(func(s signals.State) float64 { return s.Redis.Ping.Seconds() })),
+		newChart(w, "processors busy", part, said(func(t signals.Tick) (most float64) {
+			for _, p := range t.Processes {
+				most = max(most, p.Busy)
+			}
+			return most
+		})),
+	}
+}
+
+// newChart draws the mean of every few ticks.
+func newChart(w signals.Window, name string, write func(float64) string, of func(signals.Tick) (float64, bool)) chart {
+	step := (len(w.Ticks) + chartPoints - 1) / chartPoints
+	n := len(w.Ticks) / max(step, 1)
+	value, known := make([]float64, n), make([]bool, n)
+	most := 0.0
+	for i := range n {
+		sum, count := 0.0, 0
+		for _, t := range w.Ticks[i*step : (i+1)*step] {
+			if v, ok := of(t); ok {
+				sum += v
+				count++
+			}
+		}
+		if count > 0 {
+			value[i], known[i] = sum/float64(count), true
+			most = max(most, value[i])
+		}
+	}
+	c := chart{Name: name, Most: write(most)}
+	var points strings.Builder
+	for i, v := range value {
+		if known[i] {
+			fmt.Fprintf(&points, "%.1f,%.1f ", float64(i)/float64(max(n-1, 1))*chartWide, chartHigh-2-v/max(most, 1e-9)*(chartHigh-4))
+			c.Now, c.Known = write(v), true
+		}
+	}
+	c.Points = strings.TrimSpace(points.String())
+	return c
+}
