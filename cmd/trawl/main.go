@@ -51,7 +51,7 @@ To see it work on a simulated web:      trawl up --demo`,
 	root.SetFlagErrorFunc(submit.FlagError)
 	root.AddCommand(
 		crawlCommand(a), upCommand(a), submit.Command(&a.cfg.RedisURL), workerCommand(a), schedulerCommand(a), webCommand(a), migrateCommand(a),
-		statusCommand(a), whyCommand(a), hostsCommand(a), failuresCommand(a), pauseCommand(a), resumeCommand(a), cancelCommand(a), retryCommand(a), quotaCommand(a), schedulesCommand(a), explainCommand(a), searchCommand(a), exportCommand(a), tailCommand(a), tryCommand(a), doctorCommand(a), labCommand(a),
+		statusCommand(a), whyCommand(a), capacityCommand(a), hostsCommand(a), failuresCommand(a), pauseCommand(a), resumeCommand(a), cancelCommand(a), retryCommand(a), quotaCommand(a), schedulesCommand(a), explainCommand(a), searchCommand(a), exportCommand(a), tailCommand(a), tryCommand(a), doctorCommand(a), labCommand(a),
 	)
 	return root
 }
