@@ -28,6 +28,7 @@ type Config struct {
 	DNS         []Addr `env:"TRAWL_DNS"`
 	Login       Login  `env:"TRAWL_LOGIN"`
 	Shards      int    `env:"TRAWL_SHARDS" envDefault:"1"`
+	Alert       string `env:"TRAWL_ALERT"` // a URL or a command that is told when something is wrong
 	Log         Log    `env:"TRAWL_LOG"`
 }
 

@@ -5,6 +5,7 @@ package observe
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -35,6 +36,7 @@ type Options struct {
 	Catalog  Catalog
 	Canaries map[string]Canary // beside that of the database
 	Dirs     []string          // whose disks are looked at; one that is not there yet is passed over
+	Alerts   *Alerts           // who is told when something is wrong; nil: nobody
 	Log      *slog.Logger
 }
 
@@ -57,19 +59,37 @@ const leaderKey = "trawl:observer"
 func (o *Observer) Run(ctx context.Context) {
 	t := time.NewTicker(signals.Every)
 	defer t.Stop()
+	var alerts sync.WaitGroup
+	defer alerts.Wait()
+	telling := make(chan struct{}, 1) // somebody who is slow to take an alert does not hold up the beats
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
-		if err := o.beat(ctx); err != nil && ctx.Err() == nil {
+		led, err := o.beat(ctx)
+		if err != nil && ctx.Err() == nil {
 			o.o.Log.DebugContext(ctx, "signals", "err", err)
+		}
+		if !led || o.o.Alerts == nil {
+			continue
+		}
+		select {
+		case telling <- struct{}{}:
+			alerts.Go(func() {
+				if err := o.o.Alerts.Consider(ctx); err != nil && ctx.Err() == nil {
+					o.o.Log.DebugContext(ctx, "alerts", "err", err)
+				}
+				<-telling
+			})
+		default:
 		}
 	}
 }
 
-func (o *Observer) beat(ctx context.Context) error {
+// beat writes what there is to say. Led is true if that was also what is everybody's.
+func (o *Observer) beat(ctx context.Context) (led bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*signals.Every)
 	defer cancel()
 	now := time.Now()
@@ -78,11 +98,11 @@ func (o *Observer) beat(ctx context.Context) error {
 		b = o.o.Fold.Beat(now)
 	}
 	b.At, b.Process = now, o.self.measure()
-	if o.leads(ctx) {
+	if led = o.leads(ctx); led {
 		s := o.State(ctx)
 		b.State = &s
 	}
-	return signals.Write(ctx, o.o.Redis, b)
+	return led, signals.Write(ctx, o.o.Redis, b)
 }
 
 // leads tells whether this process is the one. A worker has more canaries, so the others step in only where there is none.

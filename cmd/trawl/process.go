@@ -149,7 +149,7 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 	fold := signals.NewFold(time.Now())
 	line := p.line(pipeline.Recorders{feed, fold}, a.log)
 	watch := observe.New(observe.Options{
-		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Catalog: p.catalog, Dirs: a.dirs(), Log: a.log,
+		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Catalog: p.catalog, Dirs: a.dirs(), Alerts: a.alerts(rdb), Log: a.log,
 		Canaries: map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check},
 	})
 	g, gctx := errgroup.WithContext(ctx)
@@ -171,10 +171,18 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 // observe has a process without stages say that it is there, and how things are if no worker does. The function that it returns ends it.
 func (a *app) observe(ctx context.Context, role string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Catalog: c, Dirs: a.dirs(), Log: a.log})
+	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Catalog: c, Dirs: a.dirs(), Alerts: a.alerts(rdb), Log: a.log})
 	var wg sync.WaitGroup
 	wg.Go(func() { watch.Run(ctx) })
 	return func() { cancel(); wg.Wait() }
+}
+
+// alerts is who is to be told when something is wrong; nil for nobody.
+func (a *app) alerts(rdb redis.UniversalClient) *observe.Alerts {
+	if a.cfg.Alert == "" {
+		return nil
+	}
+	return observe.NewAlerts(a.cfg.Alert, rdb, a.log)
 }
 
 // dirs are the folders whose disks must not be full.

@@ -47,7 +47,7 @@ var rules = map[string][]string{
 	"events":    {"fault", "tasks", "weburl"},
 	"signals":   {"events", "fault", "tasks", "weburl"},
 	"why":       {"fault", "signals", "tasks"},
-	"observe":   {"catalog", "signals", "status", "tasks"},
+	"observe":   {"catalog", "signals", "status", "tasks", "why"},
 	"pipeline":  {"events", "fault", "tasks", "weburl"},
 	"embedded":  {},
 	"inline":    {"fault", "pipeline", "tasks"},
