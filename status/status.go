@@ -52,6 +52,7 @@ type Stage struct {
 	Active   int        `json:"active"`
 	Sched    int        `json:"scheduled"`
 	Retry    int        `json:"retry"`
+	InPerS   float64    `json:"in_per_s"` // tasks that came in
 	DonePerS float64    `json:"done_per_s"`
 	ErrPerS  float64    `json:"errors_per_s"`
 	P50      float64    `json:"p50_ms"`
@@ -245,8 +246,8 @@ func serving(servers []*asynq.ServerInfo, queue string) (processes, slots int) {
 // rates takes rates and times from what the processes said last.
 func (st *Stage) rates(recent []signals.Beat) {
 	type sums struct {
-		done, bad int64
-		span      time.Duration
+		in, done, bad int64
+		span          time.Duration
 	}
 	by := map[string]*sums{} // by process: each has begun when it has
 	var took signals.Hist
@@ -258,6 +259,9 @@ func (st *Stage) rates(recent []signals.Beat) {
 		}
 		p.span += b.Span
 		if f := b.Stages[st.Stage]; f != nil {
+			if p.in += f.Enqueued; st.Stage == tasks.KindAdmit { // what is submitted comes from outside
+				p.in += f.Started - f.Enqueued
+			}
 			p.done += f.Done + f.Ended
 			p.bad += f.Failed + f.Retried
 			took.Join(f.Service)
@@ -265,6 +269,7 @@ func (st *Stage) rates(recent []signals.Beat) {
 	}
 	for _, p := range by {
 		if s := p.span.Seconds(); s > 0 {
+			st.InPerS += float64(p.in) / s
 			st.DonePerS += float64(p.done) / s
 			st.ErrPerS += float64(p.bad) / s
 		}
