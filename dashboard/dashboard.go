@@ -56,6 +56,9 @@ type Options struct {
 type Server struct {
 	o       Options
 	judge   *judge
+	feed    feed
+	streams context.Context // done when the streams are to end
+	end     context.CancelFunc
 	pages   *template.Template
 	mon     *asynqmon.HTTPHandler
 	handler http.Handler
@@ -64,6 +67,7 @@ type Server struct {
 // New returns a server.
 func New(o Options) (*Server, error) {
 	s := &Server{o: o, judge: &judge{past: signals.NewHistory(o.Redis, why.Length)}}
+	s.streams, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.pages, err = template.New("").Funcs(functions).ParseFS(templates, "templates/*.html"); err != nil {
 		return nil, err
@@ -81,6 +85,8 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /search", s.search)
 	inner.HandleFunc("GET /api/status", s.apiStatus)
 	inner.HandleFunc("GET /api/why", s.apiWhy)
+	inner.HandleFunc("GET /api/events", s.apiEvents)
+	inner.HandleFunc("GET /live", s.live)
 	inner.HandleFunc("GET /api/search", s.apiSearch)
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))
@@ -97,8 +103,15 @@ func New(o Options) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Close lets go of what asynqmon holds.
-func (s *Server) Close() error { return s.mon.Close() }
+// EndStreams ends the answers that would otherwise go on for as long as somebody looks.
+func (s *Server) EndStreams() { s.end() }
+
+// Close ends the streams and lets go of what asynqmon holds.
+func (s *Server) Close() error {
+	s.end()
+	s.feed.done.Wait()
+	return s.mon.Close()
+}
 
 // readyTime is how long the parts may take to answer /readyz.
 const readyTime = 2 * time.Second

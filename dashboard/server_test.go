@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,10 +24,12 @@ import (
 
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/dashboard"
+	"example.org/trawl/events"
 	"example.org/trawl/internal/redistest"
 	"example.org/trawl/lab"
 	"example.org/trawl/queue"
 	"example.org/trawl/status"
+	"example.org/trawl/tasks"
 )
 
 // serve serves a dashboard on the Redis at url and a catalog of its own.
@@ -251,6 +255,73 @@ func TestRedisDown(t *testing.T) {
 	if a := ask(t, "GET", srv.URL+"/healthz", nil); a.StatusCode != http.StatusOK {
 		t.Errorf("the process is alive, and says %s", a.Status)
 	}
+}
+
+// The event feed comes as server-sent events, as it is chosen, to each who asks; a server that ends lets go of them.
+func TestEvents(t *testing.T) {
+	redisURL := redistest.Start(t)
+	srv := serve(t, redisURL, dashboard.Login{})
+	o, err := redis.ParseURL(redisURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rdb := redis.NewClient(o)
+	defer rdb.Close()
+	read := func(query string) (next func() map[string]any, end func()) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/api/events"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil || resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("%v, %v", resp, err)
+		}
+		lines := bufio.NewScanner(resp.Body)
+		return func() (e map[string]any) {
+			for lines.Scan() {
+				if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+					if err := json.Unmarshal([]byte(data), &e); err != nil {
+						t.Errorf("%s: %v", data, err)
+					}
+					return e
+				}
+			}
+			return nil
+		}, func() { resp.Body.Close() }
+	}
+	all, endAll := read("")
+	failed, endFailed := read("?event=failed&crawl=docs")
+	defer endAll()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // again and again: a reader begins with what comes after it has come
+		for {
+			feed := events.NewFeed(rdb, slog.New(slog.DiscardHandler))
+			feed.Record(events.Event{At: time.Now(), What: events.Done, Stage: tasks.KindFetch, Crawl: "docs", URL: "http://a.test/\ndata: {}"})
+			feed.Record(events.Event{At: time.Now(), What: events.Failed, Stage: tasks.KindFetch, Crawl: "other"})
+			feed.Record(events.Event{At: time.Now(), What: events.Failed, Stage: tasks.KindStore, Crawl: "docs"})
+			feed.Close()
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	for range 3 {
+		if e := all(); e["event"] == nil || e["id"] == nil {
+			t.Errorf("%v", e)
+		}
+		if e := failed(); e["event"] != "failed" || e["crawl"] != "docs" || e["stage"] != "store" {
+			t.Errorf("%v", e)
+		}
+	}
+	endFailed()
+	if e := all(); e["event"] == nil {
+		t.Errorf("after another has gone: %v", e)
+	}
+	close(stop)
+	wg.Wait()
 }
 
 func TestAPI(t *testing.T) {

@@ -55,9 +55,12 @@ func New(o Options) *Observer {
 // leaderKey names the process that looks after what is everybody's.
 const leaderKey = "trawl:observer"
 
+// soon is when a process says for the first time that it is there.
+const soon = 500 * time.Millisecond
+
 // Run writes a beat every few seconds until ctx is done.
 func (o *Observer) Run(ctx context.Context) {
-	t := time.NewTicker(signals.Every)
+	t := time.NewTicker(soon)
 	defer t.Stop()
 	var alerts sync.WaitGroup
 	defer alerts.Wait()
@@ -67,6 +70,7 @@ func (o *Observer) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			t.Reset(signals.Every)
 		}
 		led, err := o.beat(ctx)
 		if err != nil && ctx.Err() == nil {

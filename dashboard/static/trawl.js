@@ -1,18 +1,13 @@
-// Keeps the overview fresh: fetches the page again and brings its live part up to date. Without this script the page is as of its
-// loading.
+// Keeps a page fresh: when the server says so, fetches it again and brings its live part up to date. Without this script the page is
+// as of its loading.
 "use strict";
 (() => {
   const live = document.getElementById("live");
   const button = document.getElementById("pause");
   const stale = document.getElementById("stale");
   if (!live || !button || !stale) return;
-  const every = 2000;
   let paused = false;
   button.hidden = false;
-  button.addEventListener("click", () => {
-    paused = !paused;
-    button.textContent = paused ? "Go on" : "Pause";
-  });
 
   // Makes one element like another and touches only what differs: focus and the tables' scroll positions stay.
   const morph = (from, to) => {
@@ -36,19 +31,33 @@
     morph(live, page.getElementById("live"));
     morph(document.querySelector("footer time"), page.querySelector("footer time"));
   };
+  // The server says when; the browser connects again by itself when that ends.
+  let source, busy = false;
   const refresh = async () => {
-    // Not while nobody looks, nor under somebody who selects a URL to copy it.
+    // Not under somebody who selects a URL to copy it.
     const selection = getSelection();
-    const selecting = !selection.isCollapsed && live.contains(selection.anchorNode);
-    if (!paused && !document.hidden && !selecting) {
-      try {
-        await update();
-        stale.hidden = true;
-      } catch {
-        stale.hidden = false;
-      }
+    if (busy || (!selection.isCollapsed && live.contains(selection.anchorNode))) return;
+    busy = true;
+    try {
+      await update();
+      stale.hidden = true;
+    } catch {
+      stale.hidden = false;
     }
-    setTimeout(refresh, every);
+    busy = false;
   };
-  setTimeout(refresh, every);
+  const follow = () => {
+    source?.close();
+    if (paused || document.hidden) return; // nobody looks
+    source = new EventSource("/live");
+    source.addEventListener("tick", refresh);
+    source.addEventListener("error", () => (stale.hidden = false));
+  };
+  button.addEventListener("click", () => {
+    paused = !paused;
+    button.textContent = paused ? "Go on" : "Pause";
+    follow();
+  });
+  document.addEventListener("visibilitychange", follow);
+  follow();
 })();
