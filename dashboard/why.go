@@ -95,10 +95,7 @@ const (
 
 // charts are the signals that say most about how a crawl goes.
 func charts(w signals.Window) []chart {
-	begin := slices.IndexFunc(w.Ticks, func(t signals.Tick) bool { return len(t.Processes) > 0 })
-	if begin < 0 {
-		begin = 0
-	}
+	begin := max(slices.IndexFunc(w.Ticks, func(t signals.Tick) bool { return len(t.Processes) > 0 }), 0)
 	w.Ticks = w.Ticks[min(begin, max(len(w.Ticks)-chartLeast, 0)):]
 	closed := int64(-1)
 	perS := func(n int64, t signals.Tick) float64 { return float64(n) / t.Span.Seconds() }

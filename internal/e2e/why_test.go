@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -44,12 +45,7 @@ func TestWhy(t *testing.T) {
 		waitFor(t, what, within, func() bool {
 			time.Sleep(500 * time.Millisecond)
 			r = s.why()
-			for _, v := range want {
-				if r.Verdict == v {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(want, r.Verdict)
 		})
 		t.Logf("%s: %s after %s: %s", what, r.Verdict, time.Since(began).Round(time.Second), r.Summary)
 		if len(r.Also)+len(r.RuledOut) < 15 || r.Freshness > 60 {
