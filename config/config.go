@@ -30,6 +30,9 @@ type Config struct {
 	Shards      int    `env:"TRAWL_SHARDS" envDefault:"1"`
 	Alert       string `env:"TRAWL_ALERT"` // a URL or a command that is told when something is wrong
 	Log         Log    `env:"TRAWL_LOG"`
+	// OpenTelemetry's own names, which its library reads too: without one of them there are no traces.
+	OTLP       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
+	OTLPTraces string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
 }
 
 // Net is a network that may be crawled although it is private.

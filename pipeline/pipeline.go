@@ -129,7 +129,7 @@ func (l *Line) Run(ctx context.Context, t tasks.Task, failed int) ([]tasks.Next,
 	for _, n := range res.Next {
 		e.Follows = append(e.Follows, n.Task.Kind())
 	}
-	l.events.Record(e)
+	l.record(ctx, e)
 	l.others(res)
 	return res.Next, nil
 }
@@ -146,7 +146,7 @@ func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, 
 	}
 	if v.ID == "" || ours && !rule.GivesUp(n) {
 		e.What = events.Retrying
-		l.events.Record(e)
+		l.record(ctx, e)
 		l.retrying(ctx, t, kind, n, err)
 		return nil, &Retry{After: rule.Wait(n), Free: rule.Retries == fault.Forever, Err: err}
 	}
@@ -159,9 +159,9 @@ func (l *Line) failed(ctx context.Context, t tasks.Task, e events.Event, n int, 
 	if serr != nil {
 		return nil, &Retry{After: fault.Of(fault.KindOf(serr)).Wait(1), Free: true, Err: serr}
 	}
-	l.events.Record(e)
+	l.record(ctx, e)
 	if e.What == events.Failed {
-		l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "url", v.URL, "fault", kind, "tries", n, "err", err)
+		l.log.WarnContext(ctx, "gave up", "stage", t.Kind(), "visit", v.ID, "url", v.URL, "fault", kind, "tries", n, "err", err)
 	} else {
 		l.retrying(ctx, t, kind, n, err)
 	}
@@ -187,7 +187,7 @@ func (l *Line) retrying(ctx context.Context, t tasks.Task, kind fault.Kind, n in
 			l.told.Store(kind, now)
 		}
 	}
-	l.log.Log(ctx, level, "will try again: "+fault.Of(kind).Means, "stage", t.Kind(), "url", t.About().URL, "fault", kind, "tries", n, "err", err)
+	l.log.Log(ctx, level, "will try again: "+fault.Of(kind).Means, "stage", t.Kind(), "visit", t.About().ID, "url", t.About().URL, "fault", kind, "tries", n, "err", err)
 }
 
 // stage runs the stage within its time limit; a panic is an error of kind Panic.
@@ -201,7 +201,7 @@ func (l *Line) stage(ctx context.Context, t tasks.Task) (res tasks.Result, err e
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			l.log.ErrorContext(ctx, "stage panicked", "stage", t.Kind(), "url", t.About().URL, "panic", p, "stack", string(debug.Stack()))
+			l.log.ErrorContext(ctx, "stage panicked", "stage", t.Kind(), "visit", t.About().ID, "url", t.About().URL, "panic", p, "stack", string(debug.Stack()))
 			err = fault.New(fault.Panic, fmt.Errorf("%s: %v", t.Kind(), p))
 		}
 	}()

@@ -106,6 +106,7 @@ func (c *Client) Enqueue(ctx context.Context, next ...tasks.Next) error {
 			ready = now
 		}
 		headers := map[string]string{readyHeader: strconv.FormatInt(ready.UnixMilli(), 36)}
+		lead(ctx, n.Task, headers)
 		_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(string(spec.Kind), payload, headers), opts...)
 		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
 			return fault.New(fault.RedisDown, fmt.Errorf("enqueue %s: %w", spec.Kind, err))

@@ -113,6 +113,8 @@ func (w *Worker) handle(ctx context.Context, at *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry) // a bug, or a payload that is not ours: kept in the archive to look at
 	}
+	ctx, span := span(ctx, at, t)
+	defer span.End()
 	failed, _ := asynq.GetRetryCount(ctx)
 	if ready, ok := readyAt(at); ok && failed == 0 {
 		ctx = pipeline.WithReady(ctx, ready)

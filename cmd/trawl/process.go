@@ -141,6 +141,11 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 	if a.cfg.Contact == "" && len(a.cfg.AllowNets) == 0 {
 		a.log.WarnContext(ctx, errNoContact.Error())
 	}
+	endTraces, err := a.traces(ctx)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	p, err := a.open(ctx, frontier.NewRedisGate(rdb), queue.NewWork(rdb))
 	if err != nil {
 		return err

@@ -1,0 +1,36 @@
+package queue
+
+import (
+	"context"
+
+	"github.com/hibiken/asynq"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"example.org/trawl/tasks"
+)
+
+// A visit is one trace: each stage is a span below the one that it followed from, whatever process that ran in. What leads from one to
+// the other is in the task's headers, in the form of W3C Trace Context. Without a tracer, which cmd/trawl sets, all this does nothing.
+var carrier propagation.TraceContext
+
+type visitKey struct{}
+
+// span begins the span of a task's run.
+func span(ctx context.Context, at *asynq.Task, t tasks.Task) (context.Context, trace.Span) {
+	v := t.About()
+	ctx = carrier.Extract(ctx, propagation.MapCarrier(at.Headers()))
+	ctx = context.WithValue(ctx, visitKey{}, v.ID)
+	return otel.Tracer("example.org/trawl").Start(ctx, string(t.Kind()), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
+		attribute.String("trawl.visit", v.ID), attribute.String("trawl.crawl", v.Crawl), attribute.String("trawl.submitter", v.Submitter), attribute.String("url.full", v.URL),
+	))
+}
+
+// lead has a task go on with the trace of ctx, if it belongs to the same visit.
+func lead(ctx context.Context, t tasks.Task, headers map[string]string) {
+	if visit, _ := ctx.Value(visitKey{}).(string); visit != "" && visit == t.About().ID {
+		carrier.Inject(ctx, propagation.MapCarrier(headers))
+	}
+}
