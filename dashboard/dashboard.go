@@ -164,7 +164,7 @@ func (s *Server) status(ctx context.Context) (status.Status, error) {
 	if err := s.o.Redis.Ping(ping).Err(); err != nil {
 		return status.Status{}, fmt.Errorf("redis: %w", err)
 	}
-	return status.Collect(ctx, s.o.Catalog, s.o.Redis)
+	return status.Collect(ctx, s.o.Catalog, status.NewQueues(s.o.Redis))
 }
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request) {

@@ -26,18 +26,25 @@ type Catalog interface {
 // Canary tries something small that everybody needs.
 type Canary func(context.Context) error
 
+// Look is what can be seen of a crawl by whoever looks.
+type Look struct {
+	Catalog  Catalog
+	Queues   status.Queues
+	Redis    func(context.Context) signals.Redis // nil where there is none
+	Canaries map[string]Canary                   // beside that of the database
+	Dirs     []string                            // whose disks are looked at
+}
+
 // Options say what is observed.
 type Options struct {
-	Role     string // worker, scheduler, web or up
-	Version  string
-	Stages   []tasks.Kind // that the process serves
-	Fold     *signals.Fold
-	Redis    redis.UniversalClient
-	Catalog  Catalog
-	Canaries map[string]Canary // beside that of the database
-	Dirs     []string          // whose disks are looked at; one that is not there yet is passed over
-	Alerts   *Alerts           // who is told when something is wrong; nil: nobody
-	Log      *slog.Logger
+	Look
+	Role    string // worker, scheduler, web or up
+	Version string
+	Stages  []tasks.Kind // that the process serves
+	Fold    *signals.Fold
+	Redis   redis.UniversalClient // where the beats are written
+	Alerts  *Alerts               // who is told when something is wrong; nil: nobody
+	Log     *slog.Logger
 }
 
 // Observer writes the beats of its process.
@@ -103,7 +110,7 @@ func (o *Observer) beat(ctx context.Context) (led bool, err error) {
 	}
 	b.At, b.Process = now, o.self.measure()
 	if led = o.leads(ctx); led {
-		s := o.State(ctx)
+		s := o.o.State(ctx)
 		b.State = &s
 	}
 	return led, signals.Write(ctx, o.o.Redis, b)

@@ -23,6 +23,7 @@ import (
 	"example.org/trawl/internal/redistest"
 	"example.org/trawl/observe"
 	"example.org/trawl/signals"
+	"example.org/trawl/status"
 	"example.org/trawl/tasks"
 	"example.org/trawl/why"
 )
@@ -44,13 +45,13 @@ func TestState(t *testing.T) {
 	rdb, _ := redistest.Client(t)
 	c := openCatalog(t)
 	tried := 0
-	o := observe.New(observe.Options{
-		Role: "worker", Stages: tasks.Stages(), Redis: rdb, Catalog: c, Dirs: []string{t.TempDir(), "/nowhere"}, Log: discard,
+	o := observe.Look{
+		Catalog: c, Queues: status.NewQueues(rdb), Redis: observe.RedisOf(rdb), Dirs: []string{t.TempDir(), "/nowhere"},
 		Canaries: map[string]observe.Canary{
 			signals.CanaryDNS:     func(context.Context) error { tried++; return errors.New("refused") },
 			signals.CanaryArchive: func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 		},
-	})
+	}
 	s := o.State(t.Context())
 	if s.Canaries[signals.CanaryDNS].Err != "refused" || s.Canaries[signals.CanaryArchive].Err == "" || s.Canaries[signals.CanaryDatabase].Err != "" || s.Canaries[signals.CanaryDatabase].Took <= 0 {
 		t.Errorf("canaries: %+v", s.Canaries)
@@ -76,7 +77,7 @@ func TestOneLeads(t *testing.T) {
 	run := func(role string, stages []tasks.Kind) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		o := observe.New(observe.Options{Role: role, Stages: stages, Fold: signals.NewFold(time.Now()), Redis: rdb, Catalog: c, Log: discard})
+		o := observe.New(observe.Options{Role: role, Stages: stages, Fold: signals.NewFold(time.Now()), Redis: rdb, Log: discard, Look: observe.Look{Catalog: c, Queues: status.NewQueues(rdb), Redis: observe.RedisOf(rdb)}})
 		wg.Go(func() { o.Run(ctx) })
 		return func() { cancel(); wg.Wait() }
 	}

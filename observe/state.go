@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/shirou/gopsutil/v4/disk"
 
 	"example.org/trawl/catalog"
@@ -35,7 +36,7 @@ const canaryWithin = 4 * time.Second
 const told = 10
 
 // State looks at what is everybody's. What cannot be found out is named in it.
-func (o *Observer) State(ctx context.Context) signals.State {
+func (l Look) State(ctx context.Context) signals.State {
 	s := signals.State{At: time.Now(), Missing: map[string]string{}}
 	miss := func(what string, err error) bool {
 		if err != nil {
@@ -43,35 +44,37 @@ func (o *Observer) State(ctx context.Context) signals.State {
 		}
 		return err != nil
 	}
-	st, err := status.Collect(ctx, o.o.Catalog, o.o.Redis)
+	st, err := status.Collect(ctx, l.Catalog, l.Queues)
 	if !miss("status", err) {
 		fill(&s, st)
 	}
-	if hosts, err := o.o.Catalog.Hosts(ctx, "", told); !miss("hosts", err) {
+	if hosts, err := l.Catalog.Hosts(ctx, "", told); !miss("hosts", err) {
 		for _, h := range hosts {
 			v := status.HostOf(h, s.At)
 			s.Hosts = append(s.Hosts, signals.Waiting{Name: v.Host, Pages: v.Open(), Pace: v.Pace, State: string(v.State), ETA: v.ETA})
 		}
 	}
-	if states, err := o.o.Catalog.HostStates(ctx); !miss("host states", err) {
+	if states, err := l.Catalog.HostStates(ctx); !miss("host states", err) {
 		s.Troubled = map[string]int64{}
 		for k, n := range states {
 			s.Troubled[string(k)] = n
 		}
 	}
-	if subs, err := o.o.Catalog.Quotas(ctx); !miss("submitters", err) {
+	if subs, err := l.Catalog.Quotas(ctx); !miss("submitters", err) {
 		slices.SortFunc(subs, func(a, b catalog.Quota) int { return cmp.Compare(b.Waiting, a.Waiting) })
 		for _, x := range subs[:min(told, len(subs))] {
 			s.Submitters = append(s.Submitters, signals.Waiting{Name: x.Submitter, Pages: x.Waiting})
 		}
 	}
-	for _, dir := range o.o.Dirs {
+	for _, dir := range l.Dirs {
 		if u, err := disk.UsageWithContext(ctx, dir); !miss("disk of "+dir, err) {
 			s.Disks = append(s.Disks, signals.Disk{Path: dir, Free: int64(u.Free), Size: int64(u.Total)})
 		}
 	}
-	s.Redis = o.redis(ctx)
-	s.Canaries = o.canaries(ctx, s.Outages)
+	if l.Redis != nil {
+		s.Redis = l.Redis(ctx)
+	}
+	s.Canaries = l.canaries(ctx, s.Outages)
 	return s
 }
 
@@ -101,21 +104,29 @@ func fill(s *signals.State, st status.Status) {
 	}
 }
 
-// redis asks Redis a few times how it is.
-func (o *Observer) redis(ctx context.Context) (r signals.Redis) {
-	for range 3 {
-		began := time.Now()
-		if err := o.o.Redis.Ping(ctx).Err(); err != nil {
+// RedisOf asks the Redis at rdb how it is.
+func RedisOf(rdb redis.UniversalClient) func(context.Context) signals.Redis {
+	return func(ctx context.Context) (r signals.Redis) {
+		for range 3 {
+			began := time.Now()
+			if err := rdb.Ping(ctx).Err(); err != nil {
+				r.Err = err.Error()
+				return r
+			}
+			r.Ping = max(r.Ping, time.Since(began))
+		}
+		text, err := rdb.Info(ctx, "memory", "stats", "persistence", "errorstats").Result()
+		if err != nil {
 			r.Err = err.Error()
 			return r
 		}
-		r.Ping = max(r.Ping, time.Since(began))
-	}
-	text, err := o.o.Redis.Info(ctx, "memory", "stats", "persistence", "errorstats").Result()
-	if err != nil {
-		r.Err = err.Error()
+		read(&r, text)
 		return r
 	}
+}
+
+// read takes what it needs from Redis's INFO.
+func read(r *signals.Redis, text string) {
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch name {
@@ -131,7 +142,6 @@ func (o *Observer) redis(ctx context.Context) (r signals.Redis) {
 			r.Refused = number(strings.TrimPrefix(value, "count="))
 		}
 	}
-	return r
 }
 
 func number(s string) int64 {
@@ -140,7 +150,7 @@ func number(s string) int64 {
 }
 
 // canaries tries them all at once. What is known to be down is tried by those who declared it, and not more often.
-func (o *Observer) canaries(ctx context.Context, down []signals.Outage) map[string]signals.Canary {
+func (l Look) canaries(ctx context.Context, down []signals.Outage) map[string]signals.Canary {
 	out := map[string]signals.Canary{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -163,10 +173,10 @@ func (o *Observer) canaries(ctx context.Context, down []signals.Outage) map[stri
 		})
 	}
 	try(signals.CanaryDatabase, func(ctx context.Context) error {
-		return o.o.Catalog.SetMeta(ctx, "canary", strconv.FormatInt(time.Now().Unix(), 10))
+		return l.Catalog.SetMeta(ctx, "canary", strconv.FormatInt(time.Now().Unix(), 10))
 	})
 	if len(down) == 0 {
-		for name, c := range o.o.Canaries {
+		for name, c := range l.Canaries {
 			try(name, c)
 		}
 	}

@@ -76,11 +76,17 @@ type Catalog interface {
 	Slowest(ctx context.Context, now time.Time) (map[string]time.Duration, error)
 }
 
+// Queues is what runs the stages.
+type Queues interface {
+	// Stages says how each stage stands.
+	Stages(ctx context.Context) ([]Stage, error)
+}
+
 // rateWindow is how far back rates are taken: two beats of every process.
 const rateWindow = 2*signals.Every + signals.Every/2
 
-// Collect gathers the status. Without Redis (nil) it has what the database knows.
-func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status, error) {
+// Collect gathers the status. Without queues (nil) it has what the database knows.
+func Collect(ctx context.Context, c Catalog, q Queues) (Status, error) {
 	s := Status{Crawls: []Crawl{}, Backlog: map[string]int64{}, Stages: []Stage{}}
 	all, err := c.Status(ctx)
 	if err != nil {
@@ -92,8 +98,8 @@ func Collect(ctx context.Context, c Catalog, rdb redis.UniversalClient) (Status,
 	if s.Unread, err = c.LeadsLeft(ctx); err != nil {
 		return s, err
 	}
-	if rdb != nil {
-		if s.Stages, err = stages(ctx, rdb); err != nil {
+	if q != nil {
+		if s.Stages, err = q.Stages(ctx); err != nil {
 			return s, err
 		}
 	}
@@ -199,7 +205,19 @@ func (s *Status) eta(slowest map[string]time.Duration) {
 	}
 }
 
-func stages(ctx context.Context, rdb redis.UniversalClient) ([]Stage, error) {
+// NewQueues returns the queues of the workers at rdb; nil without one.
+func NewQueues(rdb redis.UniversalClient) Queues {
+	if rdb == nil {
+		return nil
+	}
+	return asynqQueues{rdb}
+}
+
+type asynqQueues struct{ rdb redis.UniversalClient }
+
+// Stages implements Queues.
+func (q asynqQueues) Stages(ctx context.Context) ([]Stage, error) {
+	rdb := q.rdb
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	servers, err := inspector.Servers()
 	if err != nil {

@@ -106,7 +106,7 @@ func TestCollect(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := Collect(ctx, c, rdb)
+	s, err := Collect(ctx, c, NewQueues(rdb))
 	if err != nil {
 		t.Fatal(err)
 	}

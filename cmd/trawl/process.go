@@ -22,6 +22,7 @@ import (
 	"example.org/trawl/queue"
 	"example.org/trawl/scheduler"
 	"example.org/trawl/signals"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -154,8 +155,8 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 	fold := signals.NewFold(time.Now())
 	line := p.line(pipeline.Recorders{feed, fold}, a.log)
 	watch := observe.New(observe.Options{
-		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Catalog: p.catalog, Dirs: a.dirs(), Alerts: a.alerts(rdb), Log: a.log,
-		Canaries: map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check},
+		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log,
+		Look: a.look(rdb, p.catalog, map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check}),
 	})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { p.crawler.Watch(gctx); return nil })
@@ -176,10 +177,14 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 // observe has a process without stages say that it is there, and how things are if no worker does. The function that it returns ends it.
 func (a *app) observe(ctx context.Context, role string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Catalog: c, Dirs: a.dirs(), Alerts: a.alerts(rdb), Log: a.log})
+	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Alerts: a.alerts(rdb), Log: a.log, Look: a.look(rdb, c, nil)})
 	var wg sync.WaitGroup
 	wg.Go(func() { watch.Run(ctx) })
 	return func() { cancel(); wg.Wait() }
+}
+
+func (a *app) look(rdb redis.UniversalClient, c *sqlite.Catalog, canaries map[string]observe.Canary) observe.Look {
+	return observe.Look{Catalog: c, Queues: status.NewQueues(rdb), Redis: observe.RedisOf(rdb), Canaries: canaries, Dirs: a.dirs()}
 }
 
 // alerts is who is to be told when something is wrong; nil for nobody.

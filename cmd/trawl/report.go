@@ -52,7 +52,7 @@ func statusCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			return a.withBoth(ctx, func(c *sqlite.Catalog, rdb redis.UniversalClient) error {
-				s, err := status.Collect(ctx, c, rdb)
+				s, err := status.Collect(ctx, c, status.NewQueues(rdb))
 				if err != nil {
 					return err
 				}

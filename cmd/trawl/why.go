@@ -13,7 +13,6 @@ import (
 
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
-	"example.org/trawl/observe"
 	"example.org/trawl/signals"
 	"example.org/trawl/submit"
 	"example.org/trawl/why"
@@ -76,7 +75,7 @@ func (a *app) diagnose(ctx context.Context, past *signals.History, rdb redis.Uni
 		return why.Report{}, err
 	}
 	if last := signals.Over(w.Ticks[len(w.Ticks)-3:]); last.State == nil {
-		s := observe.New(observe.Options{Redis: rdb, Catalog: c, Dirs: []string{a.cfg.Data}, Log: a.log}).State(ctx)
+		s := a.look(rdb, c, nil).State(ctx)
 		w.Ticks[len(w.Ticks)-1].State = &s
 	}
 	return why.Judge(w), nil
