@@ -74,9 +74,9 @@ func TestTenMinutesOfAFullDisk(t *testing.T) {
 			return err == nil && len(all) == 1 && all[0].Kind == string(fault.DiskFull)
 		})
 		time.Sleep(time.Second)
-		before := len(a.web.requests("a.test")) + len(a.web.requests("b.test"))
+		before := len(a.web.Requests("a.test")) + len(a.web.Requests("b.test"))
 		time.Sleep(10*time.Minute - time.Since(began))
-		if n := len(a.web.requests("a.test")) + len(a.web.requests("b.test")) - before; n > 0 {
+		if n := len(a.web.Requests("a.test")) + len(a.web.Requests("b.test")) - before; n > 0 {
 			t.Errorf("%d requests while nothing could be kept", n)
 		}
 		if n := d.checked(); n > 610 || n < 500 {

@@ -15,12 +15,13 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/fetch"
 	"example.org/trawl/handlers"
+	"example.org/trawl/internal/paper"
 	"example.org/trawl/tasks"
 )
 
 // changing answers with a page that changes every so often, and with 304 to whom has the newest.
 func (a *age) changing(host string, every func(path string) time.Duration) {
-	a.web.set(host, func(r fetch.Request) (int, http.Header, time.Duration, error) {
+	a.web.Set(host, func(r fetch.Request) paper.Answer {
 		_, path, _ := strings.Cut(strings.TrimPrefix(r.URL, "http://"), "/")
 		version := 0
 		if d := every("/" + path); d > 0 {
@@ -29,9 +30,9 @@ func (a *age) changing(host string, every func(path string) time.Duration) {
 		tag := fmt.Sprintf(`"%s-%d"`, path, version)
 		h := http.Header{"Etag": {tag}, "X-Version": {fmt.Sprint(version)}}
 		if r.ETag == tag {
-			return http.StatusNotModified, h, 10 * time.Millisecond, nil
+			return paper.Answer{Status: http.StatusNotModified, Header: h, Took: 10 * time.Millisecond}
 		}
-		return http.StatusOK, h, 10 * time.Millisecond, nil
+		return paper.Answer{Header: h, Took: 10 * time.Millisecond}
 	})
 }
 
@@ -111,11 +112,11 @@ func TestRevisitsFollowTheChanges(t *testing.T) {
 		a.changing("a.test", func(path string) time.Duration {
 			return map[string]time.Duration{"/often": 6 * time.Hour, "/seldom": 10 * 24 * time.Hour}[path]
 		})
-		a.web.set("b.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+		a.web.Set("b.test", func(fetch.Request) paper.Answer {
 			if gone {
-				return http.StatusGone, nil, time.Millisecond, nil
+				return paper.Answer{Status: http.StatusGone, Took: time.Millisecond}
 			}
-			return http.StatusOK, nil, time.Millisecond, nil
+			return paper.Answer{Took: time.Millisecond}
 		})
 		if err := a.runner.Run(a.t.Context(), revisiting("", "http://a.test/often", "http://a.test/seldom", "http://a.test/never", "http://b.test/x", "http://c.test/bare")); err != nil {
 			t.Fatal(err)
@@ -157,9 +158,9 @@ func TestRevisitBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.days(2)
-		before := len(a.web.requests("a.test"))
+		before := len(a.web.Requests("a.test"))
 		a.days(10)
-		if n := len(a.web.requests("a.test")) - before; n > 10*48+10 || n < 5*48 {
+		if n := len(a.web.Requests("a.test")) - before; n > 10*48+10 || n < 5*48 {
 			t.Errorf("%d looks in ten days, want about %d", n, 10*48)
 		}
 		if c, err := a.catalog.Crawl(a.t.Context(), "c"); err != nil || c.Price <= 0 {

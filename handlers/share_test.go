@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/internal/paper"
 	"example.org/trawl/tasks"
 )
 
@@ -42,7 +43,7 @@ func TestFloodDelaysNobodyElse(t *testing.T) {
 		a.submit(by("b", 0, spread("b", 10, 100)...)...)
 		started := func() (n int) {
 			for i := range 10 {
-				n += len(a.web.requests(fmt.Sprintf("b%d.test", i)))
+				n += len(a.web.Requests(fmt.Sprintf("b%d.test", i)))
 			}
 			return n
 		}
@@ -53,12 +54,12 @@ func TestFloodDelaysNobodyElse(t *testing.T) {
 	// The flood has more to do than 64 workers can.
 	const slow = 120 * time.Millisecond
 	inAge(t, func(a *age) {
-		a.web.took = slow
+		a.web.Slow(slow)
 		a.start(by("b", 0, "http://first.test/")...)
 		alone = last(a)
 	})
 	inAge(t, func(a *age) {
-		a.web.took = slow
+		a.web.Slow(slow)
 		a.start(by("a", 0, spread("a", 2000, 20_000)...)...)
 		a.until(10*time.Minute, "the flood", func() bool { return a.counts().Stored > 2000 })
 		crowded = last(a)
@@ -127,9 +128,9 @@ func TestPause(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)
-				before := len(a.web.requests("a.test"))
+				before := len(a.web.Requests("a.test"))
 				time.Sleep(10 * time.Minute)
-				if n := len(a.web.requests("a.test")) - before; n > 0 {
+				if n := len(a.web.Requests("a.test")) - before; n > 0 {
 					t.Errorf("%d requests after the pause", n)
 				}
 				if err := a.catalog.Resume(a.t.Context(), what, name, time.Now()); err != nil {
@@ -152,9 +153,9 @@ func TestCancel(t *testing.T) {
 			t.Fatalf("%d pages cancelled, %v", n, err)
 		}
 		time.Sleep(time.Second)
-		before := len(a.web.requests("a.test"))
+		before := len(a.web.Requests("a.test"))
 		a.until(2*time.Minute, "end", a.over)
-		if n := len(a.web.requests("a.test")) - before; n > 0 {
+		if n := len(a.web.Requests("a.test")) - before; n > 0 {
 			t.Errorf("%d requests for cancelled pages", n)
 		}
 		if c := a.counts(); c.Ended != n || c.Stored+c.Ended != 150 || c.Failed != 0 {
@@ -167,12 +168,12 @@ func TestCancel(t *testing.T) {
 func TestDelayAdapts(t *testing.T) {
 	for adapt, want := range map[bool]time.Duration{true: 6 * time.Second, false: time.Second} {
 		inAge(t, func(a *age) {
-			a.web.set("a.test", slowly(3*time.Second))
+			a.web.Set("a.test", paper.Slowly(3*time.Second))
 			task := polite(urls("a.test", 40)...)
 			task.Settings = fmt.Appendf(nil, `{"no_adapt":%v,"per_host":8}`, !adapt)
 			a.start(task)
 			a.until(10*time.Minute, "end", a.over)
-			at := a.web.requests("a.test")
+			at := a.web.Requests("a.test")
 			if gap := at[39].Sub(at[20]) / 19; gap < want-want/10 || gap > want+want/2 {
 				t.Errorf("adapt %v: requests are %s apart, want %s", adapt, gap, want)
 			}

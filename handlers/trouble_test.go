@@ -10,26 +10,27 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/fault"
 	"example.org/trawl/fetch"
+	"example.org/trawl/internal/paper"
 )
 
 // Ten minutes without a resolver: no page fails, none loses a try, the resolver is hardly asked, and all goes on by itself.
 func TestTenMinutesWithoutDNS(t *testing.T) {
 	inAge(t, func(a *age) {
-		a.dns.ttl = 20 * time.Second
+		a.dns.Keep(20 * time.Second)
 		a.start(polite(append(urls("a.test", 120), urls("b.test", 120)...)...))
 		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
-		a.dns.cut(true)
+		a.dns.Cut(true)
 		a.until(time.Minute, "outage", func() bool { return len(a.outages()) == 1 })
 		time.Sleep(time.Minute) // what was handed out comes back when it is its turn
-		before, asked := a.counts(), a.dns.questions()
+		before, asked := a.counts(), a.dns.Questions()
 		time.Sleep(10 * time.Minute)
 		if now := a.counts(); now != before || now.Queued > 0 {
 			t.Errorf("during the outage the counts went from %+v to %+v", before, now)
 		}
-		if n := a.dns.questions() - asked; n > 601 {
+		if n := a.dns.Questions() - asked; n > 601 {
 			t.Errorf("the resolver was asked %d times in 600 s", n)
 		}
-		a.dns.cut(false)
+		a.dns.Cut(false)
 		a.until(4*time.Minute, "end", a.over)
 		a.allStored(240)
 	})
@@ -40,13 +41,13 @@ func TestTenMinutesWithoutUplink(t *testing.T) {
 	inAge(t, func(a *age) {
 		a.start(polite(append(urls("a.test", 120), urls("b.test", 120)...)...))
 		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 40 })
-		a.web.cut(true)
+		a.web.Cut(true)
 		a.until(time.Minute, "outage", func() bool { return len(a.outages()) == 1 })
 		time.Sleep(10 * time.Minute)
 		if now := a.counts(); now.Queued > 0 || now.Failed > 0 {
 			t.Errorf("during the outage: %+v", now)
 		}
-		a.web.cut(false)
+		a.web.Cut(false)
 		a.until(4*time.Minute, "end", a.over)
 		a.allStored(240)
 	})
@@ -88,20 +89,20 @@ func TestRetryAfterHoldsTheHost(t *testing.T) {
 			t.Run(http.StatusText(status)+" "+name, func(t *testing.T) {
 				inAge(t, func(a *age) {
 					n := 0
-					a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+					a.web.Set("a.test", func(fetch.Request) paper.Answer {
 						if n++; n == 10 {
-							return status, http.Header{"Retry-After": {value()}}, 50 * time.Millisecond, nil
+							return paper.Answer{Status: status, Header: http.Header{"Retry-After": {value()}}, Took: 50 * time.Millisecond}
 						}
-						return http.StatusOK, nil, 50 * time.Millisecond, nil
+						return paper.Answer{Took: 50 * time.Millisecond}
 					})
 					a.start(polite(append(urls("a.test", 60), urls("b.test", 60)...)...))
 					a.until(time.Hour, "end", a.over)
 					a.allStored(120)
-					at := a.web.requests("a.test")
+					at := a.web.Requests("a.test")
 					if gap := at[10].Sub(at[9]); gap < 299*time.Second || gap > 340*time.Second {
 						t.Errorf("the next request came %s after, want 300 s and up to a tenth", gap)
 					}
-					if b := a.web.requests("b.test"); b[59].Sub(b[0]) > 70*time.Second {
+					if b := a.web.Requests("b.test"); b[59].Sub(b[0]) > 70*time.Second {
 						t.Errorf("the other host took %s", b[59].Sub(b[0]))
 					}
 				})
@@ -116,15 +117,15 @@ func TestBare429Doubles(t *testing.T) {
 	long(t)
 	inAge(t, func(a *age) {
 		angry := true
-		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+		a.web.Set("a.test", func(fetch.Request) paper.Answer {
 			if angry {
-				return http.StatusTooManyRequests, nil, 50 * time.Millisecond, nil
+				return paper.Answer{Status: http.StatusTooManyRequests, Took: 50 * time.Millisecond}
 			}
-			return http.StatusOK, nil, 50 * time.Millisecond, nil
+			return paper.Answer{Took: 50 * time.Millisecond}
 		})
 		a.start(polite(urls("a.test", 2500)...))
-		a.until(20*time.Minute, "four times", func() bool { return len(a.web.requests("a.test")) == 4 })
-		at := a.web.requests("a.test")
+		a.until(20*time.Minute, "four times", func() bool { return len(a.web.Requests("a.test")) == 4 })
+		at := a.web.Requests("a.test")
 		for i, want := range []time.Duration{time.Minute, 2 * time.Minute, 4 * time.Minute} {
 			if gap := at[i+1].Sub(at[i]); gap < want || gap > want+want/10+2*time.Second {
 				t.Errorf("request %d came %s after the one before, want %s and up to a tenth", i+2, gap, want)
@@ -153,19 +154,19 @@ func TestDeadHostCostsAFewProbes(t *testing.T) {
 	long(t)
 	inAge(t, func(a *age) {
 		dead := false
-		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+		a.web.Set("a.test", func(fetch.Request) paper.Answer {
 			if dead {
-				return 0, nil, time.Second, fault.New(fault.Refused, http.ErrServerClosed)
+				return paper.Answer{Took: time.Second, Err: fault.New(fault.Refused, http.ErrServerClosed)}
 			}
-			return http.StatusOK, nil, 50 * time.Millisecond, nil
+			return paper.Answer{Took: 50 * time.Millisecond}
 		})
 		a.start(polite(urls("a.test", 200)...))
 		a.until(time.Minute, "begin", func() bool { return a.counts().Stored > 20 })
 		dead = true
 		time.Sleep(time.Hour)
-		before := a.web.touches("a.test")
+		before := a.web.Touches("a.test")
 		time.Sleep(3 * time.Hour)
-		if n := a.web.touches("a.test") - before; n < 3 || n > 15 {
+		if n := a.web.Touches("a.test") - before; n < 3 || n > 15 {
 			t.Errorf("%d requests in three hours, want a few an hour", n)
 		}
 		if h := a.host("a.test"); h.Trouble.State != catalog.HostDead || h.Trouble.Fault != string(fault.Refused) || h.Queued > 0 {
@@ -182,15 +183,15 @@ func TestBreaker(t *testing.T) {
 	long(t)
 	inAge(t, func(a *age) {
 		broken := true
-		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
+		a.web.Set("a.test", func(fetch.Request) paper.Answer {
 			if broken {
-				return http.StatusInternalServerError, nil, 50 * time.Millisecond, nil
+				return paper.Answer{Status: http.StatusInternalServerError, Took: 50 * time.Millisecond}
 			}
-			return http.StatusOK, nil, 50 * time.Millisecond, nil
+			return paper.Answer{Took: 50 * time.Millisecond}
 		})
 		a.start(polite(urls("a.test", 100)...))
 		time.Sleep(2 * time.Hour)
-		if n := len(a.web.requests("a.test")); n > 30 {
+		if n := len(a.web.Requests("a.test")); n > 30 {
 			t.Errorf("%d requests in two hours", n)
 		}
 		p, err := a.catalog.Page(a.t.Context(), "c", urls("a.test", 100)[0])
@@ -211,8 +212,8 @@ func TestPatience(t *testing.T) {
 	long(t)
 	inAge(t, func(a *age) {
 		a.Policy.Patience = 10 * time.Minute
-		a.web.set("a.test", func(fetch.Request) (int, http.Header, time.Duration, error) {
-			return 0, nil, time.Second, fault.New(fault.Refused, http.ErrServerClosed)
+		a.web.Set("a.test", func(fetch.Request) paper.Answer {
+			return paper.Answer{Took: time.Second, Err: fault.New(fault.Refused, http.ErrServerClosed)}
 		})
 		a.start(polite(append(urls("a.test", 3000), urls("b.test", 10)...)...))
 		took := a.until(time.Hour, "end", a.over)
@@ -222,7 +223,7 @@ func TestPatience(t *testing.T) {
 		if c := a.counts(); c.Failed != 3000 || c.Stored != 10 {
 			t.Errorf("%+v", c)
 		}
-		if n := a.web.touches("a.test"); n > 15 {
+		if n := a.web.Touches("a.test"); n > 15 {
 			t.Errorf("%d requests", n)
 		}
 		f, err := a.catalog.Failures(a.t.Context(), catalog.Choice{})
@@ -261,13 +262,13 @@ func TestDelayChanges(t *testing.T) {
 					change(a, tt.delay)
 					from := time.Now().Add(2 * time.Second)
 					time.Sleep(2*time.Second + tt.lasts)
-					least, n := gaps(a.web.requests("a.test"), from)
+					least, n := gaps(a.web.Requests("a.test"), from)
 					t.Logf("with a delay of %s, %d requests in %s, at least %s apart", tt.delay, n, tt.lasts, least)
 					if want := int(tt.lasts / tt.delay); least < tt.delay || n < want*4/5 {
 						t.Errorf("with a delay of %s, %d requests in %s, two of them %s apart", tt.delay, n, tt.lasts, least)
 					}
 				}
-				if least, n := gaps(a.web.requests("b.test"), a.began); what == "host" && (least < time.Second || n < 255) {
+				if least, n := gaps(a.web.Requests("b.test"), a.began); what == "host" && (least < time.Second || n < 255) {
 					t.Errorf("the other host was asked %d times, at least %s apart", n, least)
 				}
 				change(a, 0)
