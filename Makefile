@@ -5,7 +5,7 @@ TOOL    = $(GO) tool -modfile=tools.mod
 WARCIO  = .tools/node_modules/warcio/dist/index.js
 export CGO_ENABLED = 0
 
-.PHONY: build run test check fmt need screenshots
+.PHONY: build run test check fmt need screenshots bench-why
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -42,3 +42,7 @@ $(WARCIO):
 # The pictures in the README.
 screenshots: need
 	$(GO) test ./dashboard -run TestScreenshots -screenshots ../docs
+
+# Whether the diagnosis tells the truth: every scenario twenty times, in about half an hour. bench/WHY.md has the table.
+bench-why:
+	$(GO) test ./bench/why -run TestConfusion -timeout 2h -v -seeds 20 -table ../WHY.md

@@ -84,10 +84,6 @@ func (f *Fold) Record(e events.Event) {
 		flow.Started++
 		flow.Wait.Add(e.Waited)
 		f.runs[e.Run] = &run{event: e, counted: e.At}
-		if e.Stage == tasks.KindFetch {
-			f.top(Starts, ByOrigin, cmp.Or(string(e.Origin), "first"), 1)
-			f.top(Starts, BySubmitter, e.Submitter, 1)
-		}
 		return
 	}
 	flow.Service.Add(e.Took)
@@ -195,6 +191,10 @@ func (f *Fold) asked(e events.Event) {
 			f.top(Missing, ByDomain, weburl.Site(weburl.Hostname(e.URL)), 1)
 		}
 	case tasks.KindHead, tasks.KindFetch:
+		if e.Stage == tasks.KindFetch && (e.Status > 0 || e.Fault != "") { // else it came too early, and comes again
+			f.top(Starts, ByOrigin, cmp.Or(string(e.Origin), "first"), 1)
+			f.top(Starts, BySubmitter, e.Submitter, 1)
+		}
 		for _, part := range []struct {
 			h *Hist
 			d time.Duration

@@ -339,7 +339,7 @@ func bandwidth(f *facts) finding {
 	fetch := f.flow(tasks.KindFetch)
 	part := f.now.Web.Body.Sum().Seconds() / max(fetch.Busy.Seconds(), 1e-9)
 	var rates []float64
-	for _, t := range f.w.Ticks[max(len(f.w.Ticks)-2*recent, 0):] {
+	for _, t := range f.last {
 		rates = append(rates, float64(t.Web.Bytes)/signals.Every.Seconds())
 	}
 	uneven, rate := spread(rates), f.rate(f.now.Web.Bytes)
@@ -376,7 +376,8 @@ func bandwidth(f *facts) finding {
 // largeDownloads: a few downloads take the places of all others.
 func largeDownloads(f *facts) finding {
 	fetch := f.flow(tasks.KindFetch)
-	part := f.now.Web.LongBusy.Seconds() / max(fetch.Busy.Seconds(), 1e-9)
+	newest := signals.Over(f.last[len(f.last)/2:]) // they took half a minute to become long
+	part := newest.Web.LongBusy.Seconds() / max(flowOf(newest, tasks.KindFetch).Busy.Seconds(), 1e-9)
 	var long int64
 	for _, t := range f.w.Ticks[max(len(f.w.Ticks)-int(2*signals.LongTransfer/signals.Every), 0):] {
 		long += t.Web.Long
@@ -659,8 +660,9 @@ func workerShortage(f *facts) finding {
 	for _, k := range slices.Backward(tasks.Stages()) {
 		q, load := f.state.Queues[k], f.load(k)
 		x := f.flow(k)
-		if load < full.Value || q.Oldest.Seconds() < readyAge.Value || q.Oldest < f.before.Queues[k].Oldest {
-			continue
+		aging := q.Oldest.Seconds() >= readyAge.Value && q.Oldest >= f.before.Queues[k].Oldest
+		if held := f.drain(f.stuck()); load < full.Value || !aging && held >= 0 && held < worth.Value {
+			continue // what is handed out is bounded, so the rest may wait in the frontier
 		}
 		mean := func(t signals.Tick) (float64, bool) { s := flowOf(t, k).Service; return s.Mean().Seconds(), s.N() > 0 }
 		took, _ := mean(f.now)
@@ -670,7 +672,7 @@ func workerShortage(f *facts) finding {
 		}
 		need := max(math.Ceil(f.rate(x.Enqueued)*took), math.Ceil(float64(q.Slots)*1.1))
 		return finding{
-			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and tasks wait for %s: it needs %.0f", q.Slots, k, Span(q.Oldest.Seconds()), need), cost: pages(f.state.Open) + " wait",
+			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and %s could be visited at once: it needs %.0f", q.Slots, k, pages(f.stuck()), need), cost: pages(f.state.Open) + " wait",
 			evidence: []Evidence{{"places of " + string(k) + " taken", load, "part", 0, full.Value}, {"age of the oldest ready task", q.Oldest.Seconds(), "s", 0, readyAge.Value}},
 			actions:  []Action{{fmt.Sprintf("start %.0f more processes for it", math.Ceil((need-float64(q.Slots))/float64(tasks.SpecOf(k).Concurrency))), "trawl worker --stages " + string(k)}},
 		}

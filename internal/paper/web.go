@@ -45,6 +45,7 @@ type Web struct {
 	down  bool
 	line  int       // bytes a second that all bodies share; 0: any number
 	free  time.Time // when the line has sent what was asked of it
+	cut   chan struct{}
 }
 
 type asked struct {
@@ -53,7 +54,9 @@ type asked struct {
 }
 
 // NewWeb returns a web whose hosts take that long to answer.
-func NewWeb(took time.Duration) *Web { return &Web{hosts: map[string]Say{}, took: took} }
+func NewWeb(took time.Duration) *Web {
+	return &Web{hosts: map[string]Say{}, took: took, cut: make(chan struct{})}
+}
 
 // Set has a host answer as say says; nil as all do.
 func (w *Web) Set(host string, say Say) {
@@ -81,6 +84,14 @@ func (w *Web) Line(bytes int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.line, w.free = bytes, time.Time{}
+}
+
+// HangUp ends all bodies that are under way.
+func (w *Web) HangUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.cut)
+	w.cut = make(chan struct{})
 }
 
 // Requests are the requests to a host, without those for robots.txt.
@@ -111,7 +122,7 @@ func (w *Web) Touches(host string) (n int) {
 func (w *Web) Do(ctx context.Context, r fetch.Request) (*fetch.Response, error) {
 	w.mu.Lock()
 	host, path := weburl.Hostname(r.URL), weburl.Path(r.URL)
-	say, down, took := w.hosts[host], w.down, w.took
+	say, down, took, cut := w.hosts[host], w.down, w.took, w.cut
 	w.mu.Unlock()
 	if down {
 		return nil, errNoRoute
@@ -151,7 +162,7 @@ func (w *Web) Do(ctx context.Context, r fetch.Request) (*fetch.Response, error) 
 	return &fetch.Response{
 		Status: a.Status, Proto: "HTTP/1.1", Header: a.Header, RequestHead: []byte("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"),
 		ResponseHead: fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n\r\n", a.Status, http.StatusText(a.Status), a.Type),
-		Remote:       netip.AddrPortFrom(AddrOf(host), 80), Body: &body{Reader: strings.NewReader(a.Text), ctx: ctx, wait: a.Body + w.sending(len(a.Text))},
+		Remote:       netip.AddrPortFrom(AddrOf(host), 80), Body: &body{Reader: strings.NewReader(a.Text), ctx: ctx, cut: cut, wait: a.Body + w.sending(len(a.Text))},
 		Times: fetch.Times{Start: time.Now().Add(-a.Took), FirstByte: a.Took},
 	}, nil
 }
@@ -175,6 +186,7 @@ func (w *Web) sending(bytes int) time.Duration {
 type body struct {
 	*strings.Reader
 	ctx  context.Context
+	cut  <-chan struct{}
 	wait time.Duration
 }
 
@@ -187,6 +199,8 @@ func (b *body) Read(p []byte) (int, error) {
 		case <-t.C:
 		case <-b.ctx.Done():
 			return 0, b.ctx.Err()
+		case <-b.cut:
+			return 0, errCut
 		}
 		b.wait = 0
 	}
@@ -201,6 +215,8 @@ func (*body) Close() error { return nil }
 
 // Decode implements handlers.Web.
 func (*Web) Decode(r io.Reader, _ string) (io.ReadCloser, error) { return io.NopCloser(r), nil }
+
+var errCut = fault.New(fault.Reset, errors.New("connection reset"))
 
 var errNoRoute = fault.New(fault.Unreachable, errors.New("no route to host"))
 
