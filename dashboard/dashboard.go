@@ -49,6 +49,7 @@ type Options struct {
 	// RedisConn is the plain connection that asynqmon wants.
 	RedisConn asynq.RedisConnOpt
 	Login     Login
+	Metrics   http.Handler // what Prometheus reads; nil: nothing
 	Log       *slog.Logger
 }
 
@@ -87,6 +88,9 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /api/why", s.apiWhy)
 	inner.HandleFunc("GET /api/events", s.apiEvents)
 	inner.HandleFunc("GET /live", s.live)
+	if o.Metrics != nil {
+		inner.Handle("GET /metrics", o.Metrics)
+	}
 	inner.HandleFunc("GET /api/search", s.apiSearch)
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))

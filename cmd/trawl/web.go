@@ -16,7 +16,10 @@ import (
 
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/dashboard"
+	"example.org/trawl/metrics"
+	"example.org/trawl/signals"
 	"example.org/trawl/submit"
+	"example.org/trawl/why"
 )
 
 func webCommand(a *app) *cobra.Command {
@@ -63,7 +66,10 @@ func (a *app) serveWeb(ctx context.Context, rdb redis.UniversalClient, ln net.Li
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	d, err := dashboard.New(dashboard.Options{Catalog: c, Redis: rdb, RedisConn: conn, Login: a.login(), Log: a.log})
+	d, err := dashboard.New(dashboard.Options{
+		Catalog: c, Redis: rdb, RedisConn: conn, Login: a.login(), Log: a.log,
+		Metrics: metrics.New(signals.NewHistory(rdb, why.Length)).Handler(),
+	})
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

@@ -47,6 +47,7 @@ var rules = map[string][]string{
 	"events":    {"fault", "tasks", "weburl"},
 	"signals":   {"events", "fault", "tasks", "weburl"},
 	"why":       {"fault", "signals", "tasks"},
+	"metrics":   {"fault", "signals", "tasks", "why"},
 	"observe":   {"catalog", "signals", "status", "tasks", "why"},
 	"pipeline":  {"events", "fault", "tasks", "weburl"},
 	"embedded":  {},
