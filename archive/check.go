@@ -20,9 +20,11 @@ func (s *Store) Check(ctx context.Context) error {
 	if err != nil {
 		return storeFault(fmt.Errorf("check archive: %w", err))
 	}
-	_, err = s.grow(f).WriteAt(make([]byte, checkSize), 0)
-	err = errors.Join(err, f.Sync(), f.Close(), s.root.Remove(name))
-	if err != nil {
+	err = s.root.Remove(name) // at once: a process that is killed meanwhile leaves nothing behind
+	if err == nil {
+		_, err = s.grow(f).WriteAt(make([]byte, checkSize), 0)
+	}
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return storeFault(fmt.Errorf("check archive: %w", err))
 	}
 	return nil
