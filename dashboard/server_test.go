@@ -353,7 +353,7 @@ func TestAPI(t *testing.T) {
 		}
 		var stages []string
 		for _, st := range raw.Stages {
-			keys(t, "stage", st, "stage", "pending", "active", "scheduled", "retry", "done_per_s", "errors_per_s", "p50_ms", "p95_ms", "workers")
+			keys(t, "stage", st, "stage", "pending", "active", "scheduled", "retry", "in_per_s", "done_per_s", "errors_per_s", "p50_ms", "p95_ms", "workers", "slots", "oldest_s")
 			name, _ := st["stage"].(string)
 			stages = append(stages, name)
 		}

@@ -265,7 +265,11 @@ const within = int(time.Minute / signals.Every)
 func TestVerdicts(t *testing.T) {
 	for name, x := range troubles {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			seeds := uint64(20)
+			if testing.Short() {
+				seeds = 2 // the race detector runs it
+			}
+			for seed := range seeds {
 				s := &scene{rng: rand.New(rand.NewPCG(seed, 1)), open: 6000}
 				for range 60 + s.rng.IntN(60) {
 					s.tick(nil)
