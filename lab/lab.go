@@ -8,8 +8,8 @@
 //
 // The truth comes from the model that the pages are written from, never from reading the pages: it can hold a parser to account.
 //
-// On request the lab misbehaves: SetTrouble and /_trouble make names fail, hosts refuse, answer late or push back, while a
-// crawl is under way.
+// On request the lab misbehaves: SetTrouble and /_trouble make names fail, hosts refuse, answer late, push back, drip, or send
+// what is huge or hard to parse, and the line they share narrow, while a crawl is under way.
 package lab
 
 import (
@@ -32,6 +32,7 @@ type Config struct {
 	Seed        uint64
 	Hosts       int              // 0: 3
 	Pages       int              // in all, the first hosts having the most; 0: 2,000; at least one a host
+	Giant       float64          // part of all pages that the first host has, at most 1, and the others share the rest; 0: no more than its turn
 	Domains     int              // host i is h<i>.d<i mod Domains>.test; 0: all are in lab.test
 	Addresses   int              // loopback addresses that the hosts share in turn; 0: one a host, at most 250
 	Port        int              // HTTP port on every host's address; 0: any free one
@@ -87,6 +88,9 @@ type host struct {
 // Start starts the web; it runs until Close is called or ctx ends.
 func Start(ctx context.Context, c Config) (*Web, error) {
 	ownClock := c.Now != nil
+	if !(c.Giant >= 0 && c.Giant <= 1) {
+		return nil, fmt.Errorf("start the lab: giant %v: want a part of all pages, from 0 to 1", c.Giant)
+	}
 	c.complete()
 	doors, port, err := listen(ctx, c.Addresses, c.Port)
 	if err != nil {

@@ -378,6 +378,40 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 }
 
+// TestGiant has one host with nearly all pages.
+func TestGiant(t *testing.T) {
+	for _, row := range []struct {
+		part         float64
+		hosts, pages int
+		want         int // of the first host
+	}{
+		{0.95, 10, 2000, 1900},
+		{0.5, 3, 1000, 500},
+		{1, 10, 2000, 1991},
+		{0.0001, 10, 2000, 1},
+		{0.9, 1, 50, 50},
+		{0, 3, 2000, 922},
+	} {
+		m := newModel(Config{Seed: 7, Hosts: row.hosts, Pages: row.pages, Giant: row.part}, 8080)
+		sum := 0
+		for i, s := range m.sites {
+			if s.index != i || s.first != sum || s.pages < 1 {
+				t.Errorf("giant %v: host %d has %d pages from %d, want from %d", row.part, s.index, s.pages, s.first, sum)
+			}
+			sum += s.pages
+		}
+		if m.sites[0].pages != row.want || sum != row.pages {
+			t.Errorf("giant %v of %d hosts: %d of %d pages, want %d", row.part, row.hosts, m.sites[0].pages, sum, row.want)
+		}
+	}
+	for _, part := range []float64{-0.1, 1.1} {
+		if w, err := Start(t.Context(), Config{Giant: part}); err == nil || !strings.Contains(err.Error(), "giant") {
+			t.Errorf("giant %v: %v", part, err)
+			_ = w.Close()
+		}
+	}
+}
+
 // TestBigWebStartsAtOnce would run out of time or memory if anything large were kept by page.
 func TestBigWebStartsAtOnce(t *testing.T) {
 	w := start(t, Config{Seed: 7, Pages: 100_000_000, NoLog: true})

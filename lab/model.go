@@ -117,21 +117,27 @@ func newModel(c Config, port int) *model {
 			at++
 		}
 	}
-	m.addSites(c.Hosts, c.Pages)
+	m.addSites(c.Hosts, c.Pages, c.Giant)
 	return m
 }
 
-// addSites spreads the pages: host i has a weight of 1/(i+2), so that the first is the largest.
-func (m *model) addSites(hosts, pages int) {
-	total := 0
-	for i := range hosts {
+// addSites spreads the pages: host i has a weight of 1/(i+2), so that the first is the largest. A giant is given its part before.
+func (m *model) addSites(hosts, pages int, giant float64) {
+	spare, first, total := pages-hosts, 0, 0
+	add := func(n int) {
+		m.sites = append(m.sites, m.newSite(len(m.sites), first, n))
+		first += n
+	}
+	if giant > 0 && hosts > 1 {
+		more := min(max(0, int(math.Round(giant*float64(pages)))-1), spare)
+		add(1 + more)
+		spare -= more
+	}
+	for i := len(m.sites); i < hosts; i++ {
 		total += math.MaxInt32 / (i + 2)
 	}
-	spare, first := pages-hosts, 0
-	for i := range hosts {
-		n := 1 + spare*(math.MaxInt32/(i+2)/1000)/(total/1000)
-		m.sites = append(m.sites, m.newSite(i, first, n))
-		first += n
+	for i := len(m.sites); i < hosts; i++ {
+		add(1 + spare*(math.MaxInt32/(i+2)/1000)/(total/1000))
 	}
 	// What rounding left over goes to the last host, whose pages are the last in the count.
 	last := m.sites[hosts-1]

@@ -40,6 +40,7 @@ const (
 	forDelivery
 	forChange
 	forTrap
+	forDead
 )
 
 // stream starts the draws that belong to page k of host h.

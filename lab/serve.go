@@ -38,7 +38,8 @@ func (w *Web) attend(rw http.ResponseWriter, r *http.Request, h *host, at time.T
 	if w.ownClock {
 		rw.Header()["Date"] = []string{at.UTC().Format(http.TimeFormat)}
 	}
-	if !w.misbehave(rw, r, h) {
+	rw = &sender{ResponseWriter: rw, w: w, r: r, host: h.site.index}
+	if !w.misbehave(rw, r, h, at) {
 		w.answer(rw, r, h.site, at)
 	}
 }
@@ -70,6 +71,8 @@ func (w *Web) own(rw http.ResponseWriter, r *http.Request) {
 		w.serveQuestions(rw)
 	case "/_trouble":
 		w.serveTrouble(rw, r)
+	case "/_dead":
+		w.serveDead(rw, r)
 	case "/_hosts":
 		type row struct {
 			Name  string `json:"name"`
@@ -83,7 +86,7 @@ func (w *Web) own(rw http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(rw, rows)
 	default:
-		write(rw, r, http.StatusNotFound, "text/plain", []byte("the lab has /_truth, /_log, /_gaps, /_questions, /_trouble and /_hosts\n"))
+		write(rw, r, http.StatusNotFound, "text/plain", []byte("the lab has /_truth, /_log, /_gaps, /_questions, /_trouble, /_dead and /_hosts\n"))
 	}
 }
 
@@ -149,6 +152,7 @@ func (w *Web) page(rw http.ResponseWriter, r *http.Request, s *site, k, hop int,
 		notice(rw, r, http.StatusForbidden)
 	case kd == broken:
 		notice(rw, r, http.StatusInternalServerError)
+	case kd.html() && w.heavy(rw, r, s, k, kd):
 	default:
 		w.document(rw, r, s, k, kd, at)
 	}

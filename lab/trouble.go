@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,6 +26,10 @@ type Trouble struct {
 	Push   map[string]Push          `json:"push,omitempty"`   // host → answers with 429 or 503; "*" for all
 	Slow   map[string]time.Duration `json:"slow,omitempty"`   // host → waits that long before it answers (in JSON a Go duration such as "300ms"); "*" for all
 	Status map[string]int           `json:"status,omitempty"` // host → answers every request with this status, from 400 to 599; "*" for all
+	Line   int64                    `json:"line,omitempty"`   // bytes a second that all hosts together send, headers and bodies, the same for each connection; 0: as many as they can
+	Drip   map[string]int64         `json:"drip,omitempty"`   // host → bytes a second of the body of each answer, which is slow and never still for more than a second; "*" for all; 0: none
+	Huge   map[string]int64         `json:"huge,omitempty"`   // host → every HTML page is of so many bytes, from 65,536; "*" for all; 0: none
+	Poison map[string]string        `json:"poison,omitempty"` // host → every HTML page is small and dear to parse: nested, unclosed or attributes, and never huge; "*" for all; "": none
 }
 
 // Push is how a host pushes back. It goes before a status of Trouble.Status.
@@ -33,6 +38,9 @@ type Push struct {
 	RetryAfter string `json:"retry_after,omitempty"` // as sent; "+90s" becomes the HTTP date of that moment; "": none
 	Count      int    `json:"count,omitempty"`       // so many times at each host, then as usual; 0: until it is taken away
 	Robots     bool   `json:"robots,omitempty"`      // also robots.txt
+	// Above is how many requests a second each host answers as usual, by the lab's clock, before it pushes back: those of one
+	// second, and at least one, may come at once. 0: it pushes every request back.
+	Above float64 `json:"above,omitempty"`
 }
 
 // What a name server in trouble does.
@@ -89,13 +97,15 @@ func (t *Trouble) UnmarshalJSON(b []byte) error {
 func (t Trouble) clone() Trouble {
 	t.Names, t.Down, t.Push = maps.Clone(t.Names), slices.Clone(t.Down), maps.Clone(t.Push)
 	t.Slow, t.Status = maps.Clone(t.Slow), maps.Clone(t.Status)
+	t.Drip, t.Huge, t.Poison = maps.Clone(t.Drip), maps.Clone(t.Huge), maps.Clone(t.Poison)
 	return t
 }
 
-// SetTrouble replaces what was set before; counts of pushes begin anew. When it returns, the hosts that are down refuse
-// connections and all others take them. The truth knows nothing of trouble: it is what a crawl finds that outlasts it. The
-// error names what is wrong with t, and nothing is changed then; or it names the addresses that could not be opened again,
-// and the rest is set.
+// SetTrouble replaces what was set before; counts of pushes begin anew, and answers under way go on at the new speed. When it
+// returns, the hosts that are down refuse connections and all others take them. The truth knows nothing of trouble: it is what
+// a crawl finds that outlasts it. Of a page that was fetched while it was huge or poisoned, the truth is right in state, depth
+// and links, and wrong in title, charset, size and digest. The error names what is wrong with t, and nothing is changed then;
+// or it names the addresses that could not be opened again, and the rest is set.
 func (w *Web) SetTrouble(t Trouble) error {
 	t = t.clone()
 	if err := w.check(t); err != nil {
@@ -107,7 +117,9 @@ func (w *Web) SetTrouble(t Trouble) error {
 	if w.ended {
 		return errors.New("set trouble: the lab is closed")
 	}
-	w.trouble.Store(p)
+	if before := w.trouble.Swap(p); before != nil {
+		close(before.over)
+	}
 	if err := w.setDoors(func(d *door) bool { return p.down(d.hosts[0]) }); err != nil {
 		return fmt.Errorf("set trouble: %w", err)
 	}
@@ -140,7 +152,15 @@ func (w *Web) check(t Trouble) error {
 	for _, set := range []struct {
 		of    string
 		names []string
-	}{{"down", t.Down}, {"push", inOrder(t.Push)}, {"slow", inOrder(t.Slow)}, {"status", inOrder(t.Status)}} {
+	}{
+		{"down", t.Down},
+		{"push", inOrder(t.Push)},
+		{"slow", inOrder(t.Slow)},
+		{"status", inOrder(t.Status)},
+		{"drip", inOrder(t.Drip)},
+		{"huge", inOrder(t.Huge)},
+		{"poison", inOrder(t.Poison)},
+	} {
 		for _, name := range set.names {
 			if name != everyone && w.host(name) == nil {
 				wrong("%s: %q is no host of the lab", set.of, name)
@@ -162,7 +182,33 @@ func (w *Web) check(t Trouble) error {
 			wrong("status %s: %d: want 400 to 599", name, s)
 		}
 	}
+	errs = append(errs, t.checkBodies()...)
 	return errors.Join(append(errs, w.checkShared(t.Down)...)...)
+}
+
+// checkBodies finds what is wrong with how answers are sent, and with what is sent in place of pages.
+func (t Trouble) checkBodies() []error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if t.Line < 0 {
+		wrong("line %d is less than nothing", t.Line)
+	}
+	for _, name := range inOrder(t.Drip) {
+		if t.Drip[name] < 0 {
+			wrong("drip %s: %d is less than nothing", name, t.Drip[name])
+		}
+	}
+	for _, name := range inOrder(t.Huge) {
+		if size := t.Huge[name]; size != 0 && size < leastHuge {
+			wrong("huge %s: %d bytes: want at least %d, or 0 for none", name, size, leastHuge)
+		}
+	}
+	for _, name := range inOrder(t.Poison) {
+		if !slices.Contains([]string{"", nested, unclosed, attributes}, t.Poison[name]) {
+			wrong("poison %s: %q: want nested, unclosed or attributes", name, t.Poison[name])
+		}
+	}
+	return errs
 }
 
 func (p Push) check() error {
@@ -171,6 +217,9 @@ func (p Push) check() error {
 	}
 	if p.Count < 0 {
 		return fmt.Errorf("count %d is less than nothing", p.Count)
+	}
+	if !(p.Above >= 0) || math.IsInf(p.Above, 0) {
+		return fmt.Errorf("above %v: want so many requests a second, or 0 for none", p.Above)
 	}
 	if later, ok := strings.CutPrefix(p.RetryAfter, "+"); ok {
 		if _, err := time.ParseDuration(later); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -86,6 +87,15 @@ func TestTroubleIsChecked(t *testing.T) {
 		{"push count", "push h0.lab.test: count", Trouble{Push: map[string]Push{"h0.lab.test": {Status: 429, Count: -1}}}},
 		{"push moment", "retry after", Trouble{Push: map[string]Push{"*": {Status: 429, RetryAfter: "+soon"}}}},
 		{"push header", "no header", Trouble{Push: map[string]Push{"*": {Status: 429, RetryAfter: "1\r\nX: y"}}}},
+		{"push rate", "push *: above -1", Trouble{Push: map[string]Push{"*": {Status: 429, Above: -1}}}},
+		{"push at no rate", "push *: above NaN", Trouble{Push: map[string]Push{"*": {Status: 429, Above: math.NaN()}}}},
+		{"line", "line -1", Trouble{Line: -1}},
+		{"drip", "drip *: -5", Trouble{Drip: map[string]int64{"*": -5}}},
+		{"unknown host drips", `drip: "h9.lab.test"`, Trouble{Drip: map[string]int64{"h9.lab.test": 1}}},
+		{"hardly huge", "huge h0.lab.test: 65535 bytes", Trouble{Huge: map[string]int64{"h0.lab.test": 65_535}}},
+		{"unknown huge host", `huge: "h9.lab.test"`, Trouble{Huge: map[string]int64{"h9.lab.test": 1 << 20}}},
+		{"poison", `poison *: "arsenic"`, Trouble{Poison: map[string]string{"*": "arsenic"}}},
+		{"unknown poisoned host", `poison: "h9.lab.test"`, Trouble{Poison: map[string]string{"h9.lab.test": "nested"}}},
 		{"negative", "slow *", Trouble{Slow: map[string]time.Duration{"*": -1}}},
 		{"status", "status *: 200", Trouble{Status: map[string]int{"*": 200}}},
 		{"half an address", "shares 127.0.1.1 with h2.lab.test", Trouble{Down: []string{"h0.lab.test"}}},
@@ -99,6 +109,27 @@ func TestTroubleIsChecked(t *testing.T) {
 				t.Errorf("bad trouble changed what is set: %s", diff)
 			}
 		})
+	}
+}
+
+// TestTroubleIsCopied changes what was set from outside.
+func TestTroubleIsCopied(t *testing.T) {
+	w := start(t, Config{Pages: 10})
+	right := func() Trouble {
+		return Trouble{
+			Names: map[string]string{"x.test": "refuse"}, Down: []string{"h0.lab.test"}, Push: map[string]Push{"*": {Status: 429}},
+			Slow: map[string]time.Duration{"*": 1}, Status: map[string]int{"*": 404}, Drip: map[string]int64{"*": 1},
+			Huge: map[string]int64{"*": 1 << 20}, Poison: map[string]string{"*": "nested"},
+		}
+	}
+	mine := right()
+	set(t, w, mine)
+	for _, tr := range []Trouble{mine, w.Trouble()} {
+		tr.Names["x.test"], tr.Down[0], tr.Push["*"], tr.Slow["*"] = "", "", Push{}, 2
+		tr.Status["*"], tr.Drip["*"], tr.Huge["*"], tr.Poison["*"] = 0, 2, 2, ""
+	}
+	if diff := cmp.Diff(right(), w.Trouble()); diff != "" {
+		t.Errorf("(-set +changed):\n%s", diff)
 	}
 }
 
@@ -226,6 +257,51 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// TestPushAbove asks at moments of its own choosing, as rate limiters see them.
+func TestPushAbove(t *testing.T) {
+	var watch clock
+	w := start(t, Config{Pages: 10, Plain: true, Now: watch.time})
+	c := client(t, w)
+	set(t, w, Trouble{Push: map[string]Push{
+		"*":           {Status: 429, RetryAfter: "2", Above: 3},
+		"h1.lab.test": {Status: 503, Above: 0.5, Robots: true},
+		"h2.lab.test": {Status: 429, Above: 1, Count: 2},
+	}})
+	for i, row := range []struct {
+		wait time.Duration
+		host int
+		path string
+		want []int
+	}{
+		{0, 0, "", []int{200, 200, 200, 429, 429}},           // those of a second at once
+		{0, 0, "robots.txt", []int{200, 200}},                // does not count
+		{400 * time.Millisecond, 0, "", []int{200, 429}},     // what came in since
+		{10 * time.Second, 0, "", []int{200, 200, 200, 429}}, // no more than those of a second are saved up
+		{0, 1, "robots.txt", []int{200, 503}},                // where it does, each host has its own count
+		{1900 * time.Millisecond, 1, "", []int{503}},         // one in two seconds
+		{200 * time.Millisecond, 1, "", []int{200, 503}},
+		{0, 2, "", []int{200, 429, 429, 200, 200}}, // pushed back twice, then no more
+		{0, 0, "", []int{200, 200, 200, 429}},      // 2.1 s after
+	} {
+		watch.pass(row.wait)
+		var got []int
+		for range row.want {
+			res := ask(t, c, "GET", w.Seeds()[row.host]+row.path)
+			got = append(got, res.StatusCode)
+			if after := res.Header.Get("Retry-After"); (after == "2") != (res.StatusCode == 429 && row.host == 0) {
+				t.Errorf("row %d: %d with Retry-After %q", i, res.StatusCode, after)
+			}
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("row %d (-want +got):\n%s", i, diff)
+		}
+	}
+	set(t, w, w.Trouble())
+	if got := ask(t, c, "GET", w.Seeds()[0]); got.StatusCode != 200 {
+		t.Errorf("set anew, the bucket is not full: %d", got.StatusCode)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	w := start(t, Config{Pages: 10})
 	c := client(t, w)
@@ -316,11 +392,15 @@ func TestTroubleOverHTTP(t *testing.T) {
 	w := start(t, Config{Pages: 10})
 	want := Trouble{
 		DNS: "refuse", Names: map[string]string{"h0.lab.test": "silent"}, Down: []string{"*"},
-		Push:   map[string]Push{"h1.lab.test": {Status: 429, RetryAfter: "5", Count: 3, Robots: true}},
+		Push:   map[string]Push{"h1.lab.test": {Status: 429, RetryAfter: "5", Count: 3, Robots: true, Above: 0.5}},
 		Slow:   map[string]time.Duration{"h2.lab.test": 1500 * time.Millisecond},
 		Status: map[string]int{"*": 404},
+		Line:   500_000,
+		Drip:   map[string]int64{"h0.lab.test": 100},
+		Huge:   map[string]int64{"h1.lab.test": 1 << 40},
+		Poison: map[string]string{"h2.lab.test": "unclosed"},
 	}
-	const all = `{"dns":"refuse","names":{"h0.lab.test":"silent"},"down":["*"],"push":{"h1.lab.test":{"status":429,"retry_after":"5","count":3,"robots":true}},"status":{"*":404},"slow":{"h2.lab.test":"1.5s"}}`
+	const all = `{"dns":"refuse","names":{"h0.lab.test":"silent"},"down":["*"],"push":{"h1.lab.test":{"status":429,"retry_after":"5","count":3,"robots":true,"above":0.5}},"status":{"*":404},"line":500000,"drip":{"h0.lab.test":100},"huge":{"h1.lab.test":1099511627776},"poison":{"h2.lab.test":"unclosed"},"slow":{"h2.lab.test":"1.5s"}}`
 	got := post(t, w, all)
 	if got.StatusCode != 200 || strings.TrimSpace(string(got.body)) != all {
 		t.Errorf("%d %s", got.StatusCode, got.body)
@@ -328,7 +408,7 @@ func TestTroubleOverHTTP(t *testing.T) {
 	if diff := cmp.Diff(want, w.Trouble()); diff != "" {
 		t.Errorf("trouble (-sent +set):\n%s", diff)
 	}
-	for _, bad := range []string{`{"dsn":"refuse"}`, `{"slow":{"*":5}}`, `{"slow":{"*":"soon"}}`, `{"dns":"maybe"}`, `[]`, ``, `{"push":{"*":{"status":429,"after":"5"}}}`} {
+	for _, bad := range []string{`{"dsn":"refuse"}`, `{"slow":{"*":5}}`, `{"slow":{"*":"soon"}}`, `{"dns":"maybe"}`, `[]`, ``, `{"push":{"*":{"status":429,"after":"5"}}}`, `{"line":"fast"}`, `{"drip":{"*":0.5}}`, `{"poison":["*"]}`} {
 		if got := post(t, w, bad); got.StatusCode != 400 || len(got.body) < 10 {
 			t.Errorf("%s: %d %s", bad, got.StatusCode, got.body)
 		}
