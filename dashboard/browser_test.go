@@ -23,6 +23,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/trawl/dashboard"
+	"example.org/trawl/internal/redistest"
 	"example.org/trawl/lab"
 	"example.org/trawl/tasks"
 )
@@ -311,6 +313,98 @@ func TestBrowser(t *testing.T) {
 		if len(p.answers) > 0 {
 			t.Errorf("asynqmon got something from another host: %q", p.answers)
 		}
+	})
+}
+
+// The pages for hosts, failures and one page, of a catalog in which everything that others wrote attacks whoever shows it.
+func TestBrowserPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("drives a browser: not with -short")
+	}
+	srv := serveOn(t, redistest.Start(t), dashboard.Login{}, filled(t))
+	b := browser(t)
+	paths := []string{
+		"/hosts", "/hosts?state=dead", "/hosts?host=a.test", "/hosts?host=" + url.QueryEscape(deadHost), "/hosts?host=" + url.QueryEscape(longHost), "/hosts?host=" + url.QueryEscape(evil),
+		"/failures", "/failures?fault=server_error&host=a.test", "/failures?crawl=" + url.QueryEscape(evil),
+		"/pages", "/pages?url=" + url.QueryEscape(okPage), "/pages?url=" + url.QueryEscape(badPage), "/pages?url=" + url.QueryEscape("http://a.test/again"),
+		"/pages?url=" + url.QueryEscape(strings.TrimSuffix(longHost, ":80")+"/"+strings.Repeat("x", 300)),
+	}
+	refused := []string{"/hosts?state=" + url.QueryEscape(evil), "/failures?fault=" + url.QueryEscape(evil), "/pages?url=" + url.QueryEscape(evil)}
+
+	t.Run("widths", func(t *testing.T) {
+		p := open(t, b, srv.URL)
+		for _, path := range slices.Concat(paths, refused) {
+			for _, width := range []int64{380, 768, 1600} {
+				p.do(chromedp.EmulateViewport(width, 800))
+				p.visit(path)
+				if got := eval[int64](p, `document.documentElement.scrollWidth`); got > width {
+					t.Errorf("%s at a width of %d is %d wide", path, width, got)
+				}
+			}
+		}
+	})
+
+	t.Run("hostile text", func(t *testing.T) {
+		p := open(t, b, srv.URL)
+		for _, path := range slices.Concat(refused, paths) {
+			p.visit(path)
+			if path == refused[len(refused)-1] { // a browser takes a 400 for an error, which it is
+				p.mu.Lock()
+				p.errors = nil
+				p.mu.Unlock()
+			}
+			if n := eval[int](p, `document.querySelectorAll("main script, main img, main svg, [onerror], [onload]").length`); n != 0 {
+				t.Errorf("%s: %d elements come from what others wrote", path, n)
+			}
+			if n := eval[int](p, `[...document.links].filter(a => !a.href.startsWith("http") || a.host !== location.host && a.rel !== "noopener noreferrer").length`); n != 0 {
+				t.Errorf("%s: %d links lead elsewhere without a guard", path, n)
+			}
+			if n := eval[int](p, `document.querySelectorAll("h1").length`); n != 1 {
+				t.Errorf("%s: %d headings", path, n)
+			}
+		}
+		for path, selector := range map[string]string{
+			"/hosts?state=dead": "td.why", "/hosts?host=a.test": "pre", "/failures": "dd", "/pages?url=" + url.QueryEscape(okPage): "h2", "/pages?url=" + url.QueryEscape(badPage): ".bad .says",
+		} {
+			p.visit(path)
+			if got := eval[string](p, fmt.Sprintf(`document.querySelector(%q).textContent`, selector)); !strings.Contains(got, `"><script>alert(1)</script><img src=x onerror=alert(2)>`) {
+				t.Errorf("%s: what others wrote is shown as %q", path, got)
+			}
+		}
+		p.visit("/failures")
+		if got := eval[string](p, `document.querySelector("dt a").textContent`); got != evilPage {
+			t.Errorf("the example is %q, want %q", got, evilPage)
+		}
+		p.clean()
+	})
+
+	t.Run("colours", func(t *testing.T) {
+		p := open(t, b, srv.URL)
+		for _, theme := range []string{"light", "dark"} {
+			p.do(scheme(theme))
+			for path, selectors := range map[string][]string{
+				"/hosts": {"td.warn", "td.why", "tbody th a", "select", ".filter label", "button"}, "/hosts?host=b.test": {".facts th", ".facts td", ".sentence .warn", "summary"},
+				"/failures": {"tbody th a", "td", "dd"}, "/pages?url=" + url.QueryEscape(badPage): {".life b", ".life .bad b", ".life time", ".says", ".pages a"},
+			} {
+				p.visit(path)
+				for _, sel := range selectors {
+					if r := eval[float64](p, fmt.Sprintf(contrast, sel)); r < 4.5 { // WCAG 2.2, 1.4.3
+						t.Errorf("%s, %s: the contrast of %s is %.1f", path, theme, sel, r)
+					}
+				}
+			}
+		}
+		p.clean()
+	})
+
+	t.Run("without JavaScript", func(t *testing.T) {
+		p := open(t, b, srv.URL)
+		p.do(call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+		p.visit("/pages")
+		p.do(chromedp.SendKeys(chromedp.ID("url"), badPage), chromedp.Submit(chromedp.ID("url")), chromedp.WaitReady(chromedp.CSS(".life .bad")))
+		p.visit("/hosts")
+		p.do(chromedp.SendKeys(chromedp.CSS("input[name=host]"), "b.test"), chromedp.Submit(chromedp.CSS("input[name=host]")), chromedp.WaitReady(chromedp.CSS(".facts")))
+		p.clean()
 	})
 }
 

@@ -1,4 +1,4 @@
-// Package dashboard is Trawl in a browser: overview, search and asynqmon behind one login, and the same answers as JSON.
+// Package dashboard is Trawl in a browser: overview, hosts, failures, pages, search and asynqmon behind one login, and the same answers as JSON.
 // Everything it needs is in the binary; what was crawled is only ever shown as text.
 package dashboard
 
@@ -22,6 +22,7 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/events"
+	"example.org/trawl/explain"
 	"example.org/trawl/signals"
 	"example.org/trawl/status"
 	"example.org/trawl/tasks"
@@ -37,6 +38,10 @@ var static embed.FS
 // Catalog is what the pages ask of the database.
 type Catalog interface {
 	status.Catalog
+	status.HostCatalog
+	explain.Catalog
+	// Failures groups the failed pages by kind; ErrNotFound when there is no such crawl, host or submitter.
+	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
 	Search(ctx context.Context, q catalog.Query) (catalog.Found, error)
 	// Check tells whether the database can be written.
 	Check(ctx context.Context) error
@@ -48,9 +53,13 @@ type Options struct {
 	Redis   redis.UniversalClient
 	// RedisConn is the plain connection that asynqmon wants.
 	RedisConn asynq.RedisConnOpt
-	Login     Login
-	Metrics   http.Handler // what Prometheus reads; nil: nothing
-	Log       *slog.Logger
+	// Where tells where a visit is; nil where that is not known.
+	Where explain.Where
+	// Agent is how robots.txt names the crawler; "" is Trawl.
+	Agent   string
+	Login   Login
+	Metrics http.Handler // what Prometheus reads; nil: nothing
+	Log     *slog.Logger
 }
 
 // Server answers HTTP. Close it.
@@ -70,7 +79,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{o: o, judge: &judge{past: signals.NewHistory(o.Redis, why.Length)}}
 	s.streams, s.end = context.WithCancel(context.Background())
 	var err error
-	if s.pages, err = template.New("").Funcs(functions).ParseFS(templates, "templates/*.html"); err != nil {
+	if s.pages, err = template.New("").Funcs(functions).Funcs(textFunctions).ParseFS(templates, "templates/*.html"); err != nil {
 		return nil, err
 	}
 	files, err := fs.Sub(static, "static")
@@ -83,6 +92,9 @@ func New(o Options) (*Server, error) {
 	inner := http.NewServeMux()
 	inner.HandleFunc("GET /{$}", s.overview)
 	inner.HandleFunc("GET /why", s.why)
+	inner.HandleFunc("GET /hosts", s.hosts)
+	inner.HandleFunc("GET /failures", s.failures)
+	inner.HandleFunc("GET /pages", s.page)
 	inner.HandleFunc("GET /search", s.search)
 	inner.HandleFunc("GET /api/status", s.apiStatus)
 	inner.HandleFunc("GET /api/why", s.apiWhy)
@@ -92,6 +104,9 @@ func New(o Options) (*Server, error) {
 		inner.Handle("GET /metrics", o.Metrics)
 	}
 	inner.HandleFunc("GET /api/search", s.apiSearch)
+	inner.HandleFunc("GET /api/hosts", s.apiHosts)
+	inner.HandleFunc("GET /api/failures", s.apiFailures)
+	inner.HandleFunc("GET /api/pages", s.apiPages)
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))
 	inner.Handle("GET /asynqmon", http.RedirectHandler("/asynqmon/", http.StatusMovedPermanently))

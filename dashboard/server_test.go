@@ -35,11 +35,17 @@ import (
 // serve serves a dashboard on the Redis at url and a catalog of its own.
 func serve(t *testing.T, redisURL string, l dashboard.Login) *httptest.Server {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
-	c, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"), log)
+	c, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "catalog.db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, redisURL, l, c)
+}
+
+// serveOn serves a dashboard on a catalog, which it closes.
+func serveOn(t *testing.T, redisURL string, l dashboard.Login, c *sqlite.Catalog) *httptest.Server {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
 	rdb, err := queue.Open(redisURL) // the patient client that the program has
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +56,7 @@ func serve(t *testing.T, redisURL string, l dashboard.Login) *httptest.Server {
 	}
 	d, err := dashboard.New(dashboard.Options{
 		Catalog: c, Redis: rdb, RedisConn: asynq.RedisClientOpt{Network: o.Network, Addr: o.Addr}, Login: l, Log: log,
+		Where: queue.NewWork(rdb).Whereabouts,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +121,7 @@ func TestLogin(t *testing.T) {
 				{"the stored form as password", "ada", string(hash), http.StatusUnauthorized},
 				{"the right ones", "ada", "correct horse", http.StatusOK},
 			} {
-				for _, path := range []string{"/", "/search", "/api/status", "/api/search?q=a", "/asynqmon/", "/asynqmon/api/queues", "/static/trawl.css"} {
+				for _, path := range []string{"/", "/search", "/hosts", "/failures", "/pages", "/api/status", "/api/search?q=a", "/api/hosts", "/api/failures", "/asynqmon/", "/asynqmon/api/queues", "/static/trawl.css"} {
 					a := ask(t, "GET", srv.URL+path, func(r *http.Request) {
 						r.Host = "trawl.example.org" // with a login, under whichever name
 						if c.user != "" {

@@ -4,11 +4,13 @@ import (
 	"math"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/events"
+	"example.org/trawl/explain"
 	"example.org/trawl/status"
 	"example.org/trawl/tasks"
 )
@@ -115,6 +117,96 @@ func TestQuery(t *testing.T) {
 	} {
 		if diff := cmp.Diff(want, query(httptest.NewRequest("GET", "/search?"+in, nil))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", in, diff)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{web("http://a.test/x?y=z"), "http://a.test/x?y=z"},
+		{web("https://a.test:8443"), "https://a.test:8443"},
+		{web("javascript:alert(1)"), ""},
+		{web("data:text/html,x"), ""},
+		{web("//a.test/"), ""},
+		{web("http:///x"), ""},
+		{web(" http://a.test/"), ""},
+		{web(""), ""},
+		{secs(0), "–"},
+		{secs(2), "2s"},
+		{secs(0.25), "300ms"},
+		{lines([]byte("a\r\nb\x1b\n\n\xff\n")), "a\nb\ufffd\n\n\ufffd"},
+		{shellWord("http://a.test:80"), "http://a.test:80"},
+		{shellWord("two words"), "'two words'"},
+		{shellWord("$(rm -rf ~)"), "'$(rm -rf ~)'"},
+		{shellWord("it's"), `'it'\''s'`},
+		{shellWord("--all"), "'--all'"},
+		{shellWord("a\nb"), "'a b'"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+func TestHostSentence(t *testing.T) {
+	open := catalog.Counts{Waiting: 1200, Queued: 3}
+	for _, c := range []struct {
+		name string
+		in   status.Host
+		want string
+	}{
+		{"done", status.Host{State: catalog.HostOK, Counts: catalog.Counts{Stored: 1200, Failed: 1}}, "Nothing is left to do: 1,200 stored, 1 failed."},
+		{"under way", status.Host{State: catalog.HostOK, Counts: open, ETA: 130}, "1,200 waiting, 3 queued; through in about 2 min."},
+		{"no delay", status.Host{State: catalog.HostOK, Counts: open}, "1,200 waiting, 3 queued; as fast as the workers get to it."},
+		{"paused", status.Host{Host: "http://a.test:80", State: catalog.HostPaused, Counts: open}, "Paused by an operator: 1,200 waiting, 3 queued. trawl resume --host http://a.test:80 takes that back."},
+		{"given up", status.Host{State: catalog.HostDead, Fault: "tls", GivenUp: true, Counts: open}, "Given up for tls: its pages fail."},
+		{"pushed back", status.Host{State: catalog.HostBackoff, Counts: open}, "It asked for fewer requests: its pages wait, and keep their tries. 1,200 waiting, 3 queued."},
+	} {
+		if got := hostSentence(c.in); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	for _, s := range catalog.HostStates()[1:] {
+		if stateWords(s) == "" {
+			t.Errorf("no words for the state %s", s)
+		}
+	}
+}
+
+func TestPageSentence(t *testing.T) {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.Local)
+	ago, in := now.Add(-time.Hour), now.Add(2*time.Minute)
+	page := func(p explain.Page) *explain.Explanation {
+		return &explain.Explanation{Canonical: "http://a.test/", Page: &p}
+	}
+	waiting := func(why string, at *time.Time) *explain.Explanation {
+		x := page(explain.Page{State: catalog.Waiting})
+		x.Waits, x.Expected = why, at
+		return x
+	}
+	slot := page(explain.Page{State: catalog.Queued})
+	slot.Expected = &in
+	for _, c := range []struct {
+		in   *explain.Explanation
+		want string
+	}{
+		{&explain.Explanation{Steps: []explain.Step{{What: "url", Says: "refused: no\x1bhost"}}}, "This is no URL that can be crawled: refused: no\ufffdhost."},
+		{&explain.Explanation{Canonical: "http://a.test/"}, "Not known to crawl docs: never submitted, and no crawled page links to it in scope. This is what would become of it."},
+		{waiting("polite", &in), "Waits: for its turn at its host; expected to start at 2026-03-04 05:08:07 (2 minutes from now)."},
+		{waiting("paused", nil), "Waits: it is paused by an operator."},
+		{page(explain.Page{State: catalog.Queued}), "Queued: a visit is under way."},
+		{slot, "Queued: a visit is under way, and may touch the host at 05:08:07 (2 minutes from now)."},
+		{page(explain.Page{State: catalog.Stored, FetchedAt: &ago, NextDue: &in}), "Stored 1 hour ago; due again 2 minutes from now."},
+		{page(explain.Page{State: catalog.Failed, FetchedAt: &ago, Reason: "server_error"}), "Failed 1 hour ago of server error."},
+		{page(explain.Page{State: catalog.Ended, Reason: "robots"}), "Ended at a time that is not known: robots."},
+	} {
+		if got := pageSentence(c.in, "docs", now); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	for _, reason := range status.Reasons() {
+		if waitWords(reason) == "" {
+			t.Errorf("no words for %s", reason)
 		}
 	}
 }

@@ -1,9 +1,14 @@
 package status
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/weburl"
 )
 
 // Host is a host as it stands.
@@ -54,4 +59,67 @@ func HostOf(h catalog.Host, now time.Time) Host {
 		out.ETA = (wait + time.Duration(h.Open())*pace).Seconds()
 	}
 	return out
+}
+
+// Why says in a few words why a host is not ok; "" when it is.
+func (h Host) Why() string {
+	switch {
+	case h.Fault == "" || h.Until == nil:
+		return ""
+	case h.GivenUp:
+		return fmt.Sprintf("%s since %s: its pages fail", h.Fault, h.Since.Local().Format(time.DateTime))
+	}
+	return fmt.Sprintf("%s, %d in a row, tried again at %s: %s", h.Fault, h.Fails, h.Until.Local().Format(time.TimeOnly), Printable(h.Err))
+}
+
+// HostCatalog is what is asked of the database about hosts.
+type HostCatalog interface {
+	Hosts(ctx context.Context, state catalog.HostState, limit int) ([]catalog.Host, error)
+	Host(ctx context.Context, name string) (catalog.Host, error)
+}
+
+// NamedHosts returns the hosts that a user may mean by a name, of those that there are; ErrNotFound when there is none.
+func NamedHosts(ctx context.Context, c HostCatalog, name string) (out []catalog.Host, err error) {
+	for _, n := range hostNames(name) {
+		h, err := c.Host(ctx, n)
+		if errors.Is(err, catalog.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("host %q: %w", name, catalog.ErrNotFound)
+	}
+	return out, nil
+}
+
+// hostNames are the hosts that a user may mean: with a scheme there is one, without there are two.
+func hostNames(s string) (out []string) {
+	raw := []string{s}
+	if !strings.Contains(s, "://") {
+		raw = []string{"https://" + s, "http://" + s}
+	}
+	for _, r := range raw {
+		if u, err := weburl.Canonical(r); err == nil {
+			out = append(out, weburl.Host(u))
+		}
+	}
+	return out
+}
+
+// Printable makes what others wrote safe to show: control characters could move a terminal's cursor, and those of direction make
+// text look like another.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' {
+			return ' '
+		}
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '\ufffd'
+		}
+		return r
+	}, s)
 }

@@ -10,6 +10,7 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 )
 
@@ -47,22 +48,14 @@ func (o *choice) each(ctx context.Context, c *sqlite.Catalog, fn func(catalog.Ch
 
 // eachHost calls fn for every host that a user may mean, of those that there are.
 func eachHost(ctx context.Context, c *sqlite.Catalog, host string, fn func(name string) error) error {
-	found := false
-	for _, name := range hostNames(host) {
-		if _, err := c.Host(ctx, name); errors.Is(err, catalog.ErrNotFound) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		found = true
-		if err := fn(name); err != nil {
-			return err
-		}
-	}
-	if !found {
+	found, err := status.NamedHosts(ctx, c, host)
+	if errors.Is(err, catalog.ErrNotFound) {
 		return noSuch("host", host)
 	}
-	return nil
+	for _, h := range found {
+		err = errors.Join(err, fn(h.Name))
+	}
+	return err
 }
 
 // known makes an error about a name that is not there say what to do.

@@ -16,6 +16,7 @@ import (
 
 	"example.org/trawl/dnscache"
 	"example.org/trawl/queue"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 )
 
@@ -55,7 +56,7 @@ func doctorCommand(a *app) *cobra.Command {
 				}
 			} else {
 				for _, f := range found {
-					fmt.Fprintf(cmd.OutOrStdout(), "%-8s %-9s %s\n", f.State, f.What, printable(f.Says))
+					fmt.Fprintf(cmd.OutOrStdout(), "%-8s %-9s %s\n", f.State, f.What, status.Printable(f.Says))
 					if f.Do != "" {
 						fmt.Fprintf(cmd.OutOrStdout(), "%-18s → %s\n", "", f.Do)
 					}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
-	"example.org/trawl/weburl"
 )
 
 func hostsCommand(a *app) *cobra.Command {
@@ -137,39 +135,20 @@ func findHosts(ctx context.Context, c *sqlite.Catalog, names []string, state cat
 		return out, err
 	}
 	for _, n := range names {
-		found := false
-		for _, name := range hostNames(n) {
-			h, err := c.Host(ctx, name)
-			if errors.Is(err, catalog.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			found = true
+		found, err := status.NamedHosts(ctx, c, n)
+		if errors.Is(err, catalog.ErrNotFound) {
+			return nil, noSuch("host", n)
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range found {
 			if s := status.HostOf(h, now); state == "" || s.State == state {
 				out = append(out, s)
 			}
 		}
-		if !found {
-			return nil, noSuch("host", n)
-		}
 	}
 	return out, nil
-}
-
-// hostNames are the hosts that a user may mean: with a scheme there is one, without there are two.
-func hostNames(s string) (out []string) {
-	raw := []string{s}
-	if !strings.Contains(s, "://") {
-		raw = []string{"https://" + s, "http://" + s}
-	}
-	for _, r := range raw {
-		if u, err := weburl.Canonical(r); err == nil {
-			out = append(out, weburl.Host(u))
-		}
-	}
-	return out
 }
 
 func noSuch(what, name string) error {
@@ -185,7 +164,7 @@ func printHosts(w io.Writer, hosts []status.Host) {
 	fmt.Fprintln(t, "host\tstate\twaiting\tqueued\tstored\tfailed\tpace\town\tleft\twhy")
 	for _, h := range hosts {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", h.Host, h.State, humanize.Comma(h.Waiting), humanize.Comma(h.Queued), humanize.Comma(h.Stored),
-			humanize.Comma(h.Failed), seconds(h.Pace), ownWords(h.Own), seconds(h.ETA), whyHost(h))
+			humanize.Comma(h.Failed), seconds(h.Pace), ownWords(h.Own), seconds(h.ETA), h.Why())
 	}
 	t.Flush()
 }
@@ -203,15 +182,4 @@ func ownWords(o *status.Own) string {
 		return "-"
 	}
 	return fmt.Sprintf("%s, %d at once", time.Duration(o.Delay*float64(time.Second)), o.PerHost)
-}
-
-// whyHost says in a few words why a host is not ok.
-func whyHost(h status.Host) string {
-	switch {
-	case h.Fault == "" || h.Until == nil:
-		return ""
-	case h.GivenUp:
-		return fmt.Sprintf("%s since %s: its pages fail", h.Fault, h.Since.Local().Format(time.DateTime))
-	}
-	return fmt.Sprintf("%s, %d in a row, tried again at %s: %s", h.Fault, h.Fails, h.Until.Local().Format(time.TimeOnly), printable(h.Err))
 }

@@ -11,6 +11,7 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 )
 
@@ -89,7 +90,7 @@ func runQuota(cmd *cobra.Command, c *sqlite.Catalog, args []string, q catalog.Qu
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "submitter\tweight\twaiting\tmost waiting\ta minute")
 	for _, o := range some {
-		fmt.Fprintf(t, "%s\t%g\t%s\t%s\t%s\n", printable(o.Submitter), float64(o.Weight)/100, humanize.Comma(o.Waiting), orAny(o.Most), orAny(o.PerMinute))
+		fmt.Fprintf(t, "%s\t%g\t%s\t%s\t%s\n", status.Printable(o.Submitter), float64(o.Weight)/100, humanize.Comma(o.Waiting), orAny(o.Most), orAny(o.PerMinute))
 	}
 	return t.Flush()
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
@@ -21,6 +20,8 @@ import (
 	"example.org/trawl/archive"
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/explain"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 )
 
@@ -81,7 +82,7 @@ func searchCommand(a *app) *cobra.Command {
 
 func printFound(w io.Writer, q catalog.Query, found catalog.Found) {
 	if found.Total == 0 {
-		fmt.Fprintf(w, "no page has all of: %s\n", printable(q.Words))
+		fmt.Fprintf(w, "no page has all of: %s\n", status.Printable(q.Words))
 		return
 	}
 	bold, plain := "", ""
@@ -94,29 +95,16 @@ func printFound(w io.Writer, q catalog.Query, found catalog.Found) {
 		if title == "" {
 			title = "(no title)"
 		}
-		fmt.Fprintf(w, "\n%d. %s%s%s\n   %s\n   ", q.From+i+1, bold, printable(title), plain, printable(h.URL))
+		fmt.Fprintf(w, "\n%d. %s%s%s\n   %s\n   ", q.From+i+1, bold, status.Printable(title), plain, status.Printable(h.URL))
 		for _, p := range h.Snippet {
 			if p.Mark {
-				fmt.Fprint(w, bold, printable(p.Text), plain)
+				fmt.Fprint(w, bold, status.Printable(p.Text), plain)
 			} else {
-				fmt.Fprint(w, printable(p.Text))
+				fmt.Fprint(w, status.Printable(p.Text))
 			}
 		}
 		fmt.Fprintln(w)
 	}
-}
-
-// printable makes crawled text safe for a terminal: control characters could move its cursor or change its colours.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\t' || r == '\n' {
-			return ' '
-		}
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '\ufffd'
-		}
-		return r
-	}, s)
 }
 
 func exportCommand(a *app) *cobra.Command {
@@ -167,72 +155,19 @@ type exporter func(context.Context, *app, *sqlite.Catalog, catalog.Filter, io.Wr
 
 var exporters = map[string]exporter{"jsonl": exportJSONL, "csv": exportCSV, "urls": exportURLs, "warc": exportWARC, "cdxj": exportCDXJ}
 
-// pageJSON is a page in JSON; a key that has no value is left out.
+// pageJSON is a page with what was read of it.
 type pageJSON struct {
-	URL          string        `json:"url"`
-	Crawl        string        `json:"crawl"`
-	Submitter    string        `json:"submitter"`
-	Host         string        `json:"host"`
-	Depth        int           `json:"depth"`
-	State        catalog.State `json:"state"`
-	Reason       string        `json:"reason,omitempty"`
-	Status       int           `json:"status,omitempty"`
-	FinalURL     string        `json:"final_url,omitempty"`
-	MIME         string        `json:"mime,omitempty"`
-	Charset      string        `json:"charset,omitempty"`
-	Size         *int64        `json:"size,omitempty"`
-	Digest       string        `json:"digest,omitempty"`
-	Truncated    string        `json:"truncated,omitempty"`
-	Title        string        `json:"title,omitempty"`
-	Description  string        `json:"description,omitempty"`
-	Lang         string        `json:"lang,omitempty"`
-	Canonical    string        `json:"canonical,omitempty"`
-	Duplicate    string        `json:"duplicate,omitempty"` // exact, near or canonical
-	DuplicateOf  string        `json:"duplicate_of,omitempty"`
-	ETag         string        `json:"etag,omitempty"`
-	LastModified string        `json:"last_modified,omitempty"`
-	FirstSeen    *time.Time    `json:"first_seen,omitempty"`
-	FetchedAt    *time.Time    `json:"fetched_at,omitempty"`
-	NextDue      *time.Time    `json:"next_due,omitempty"`
-	Visits       int           `json:"visits,omitempty"`
-	WARC         *catalog.WARC `json:"warc,omitempty"`
-	Text         string        `json:"text,omitempty"`
-	Links        []string      `json:"links,omitempty"`
-}
-
-func toJSON(p catalog.Page) pageJSON {
-	j := pageJSON{
-		URL: p.URL, Crawl: p.Crawl, Submitter: p.Submitter, Host: p.Host, Depth: p.Depth, State: p.State, Reason: p.Reason, Status: p.Status, FinalURL: p.FinalURL,
-		MIME: p.MIME, Charset: p.Charset, Digest: p.Digest, Truncated: p.Truncated, Title: p.Title, Description: p.Description, Lang: p.Lang, Canonical: p.Canonical,
-		Duplicate: p.Copy.String(), DuplicateOf: p.CopyOf,
-		ETag: p.ETag, LastModified: p.LastModified, Visits: p.Visits, Text: p.Text, Links: plainLinks(p.Links),
-	}
-	set := func(to **time.Time, t time.Time) {
-		if !t.IsZero() {
-			*to = &t
-		}
-	}
-	set(&j.FirstSeen, p.FirstSeen)
-	set(&j.FetchedAt, p.FetchedAt)
-	if p.State == catalog.Waiting {
-		set(&j.NextDue, p.Due)
-	} else {
-		set(&j.NextDue, p.Revisit.At)
-	}
-	if p.Digest != "" {
-		j.Size = &p.Size
-		j.FinalURL = cmp.Or(p.FinalURL, p.URL)
-	}
-	if p.WARC.File != "" {
-		j.WARC = &p.WARC
-	}
-	return j
+	explain.Page
+	Text  string   `json:"text,omitempty"`
+	Links []string `json:"links,omitempty"`
 }
 
 func exportJSONL(ctx context.Context, _ *app, c *sqlite.Catalog, f catalog.Filter, w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	return c.Pages(ctx, f, func(p catalog.Page) error { return enc.Encode(toJSON(p)) })
+	return c.Pages(ctx, f, func(p catalog.Page) error {
+		return enc.Encode(pageJSON{explain.PageOf(p), p.Text, plainLinks(p.Links)})
+	})
 }
 
 func exportURLs(ctx context.Context, _ *app, c *sqlite.Catalog, f catalog.Filter, w io.Writer) error {

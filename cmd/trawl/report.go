@@ -147,6 +147,6 @@ func printEvent(w io.Writer, e events.Event, asJSON bool) error {
 	case e.Reason != "":
 		why = e.Reason + " "
 	}
-	_, err := fmt.Fprintf(w, "%s  %-9s %-8s %7.1f ms  %s%s\n", e.At.Format("15:04:05.000"), e.Stage, e.What, float64(e.Took.Microseconds())/1000, printable(why), printable(e.URL))
+	_, err := fmt.Fprintf(w, "%s  %-9s %-8s %7.1f ms  %s%s\n", e.At.Format("15:04:05.000"), e.Stage, e.What, float64(e.Took.Microseconds())/1000, status.Printable(why), status.Printable(e.URL))
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -115,6 +116,6 @@ func printFailures(w io.Writer, all []catalog.Failures) {
 	t.Flush()
 	fmt.Fprintln(w)
 	for _, f := range all {
-		fmt.Fprintf(w, "%s, for example %s: %s\n", f.Fault, printable(f.Example), printable(f.Err))
+		fmt.Fprintf(w, "%s, for example %s: %s\n", f.Fault, status.Printable(f.Example), status.Printable(f.Err))
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -81,7 +82,7 @@ func printSchedules(cmd *cobra.Command, c *sqlite.Catalog, asJSON bool) error {
 			last = s.Last.Local().Format(time.DateTime)
 		}
 		if len(task.URLs) > 0 {
-			what = printable(task.URLs[0])
+			what = status.Printable(task.URLs[0])
 		}
 		if n := len(task.URLs); n > 1 {
 			what += fmt.Sprintf(" and %d more", n-1)

@@ -16,6 +16,7 @@ import (
 	"example.org/trawl/events"
 	"example.org/trawl/frontier"
 	"example.org/trawl/inline"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -90,7 +91,7 @@ const shownText = 600
 func printPage(w io.Writer, p catalog.Page) {
 	row := func(what, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "%-12s %s\n", what, printable(value))
+			fmt.Fprintf(w, "%-12s %s\n", what, status.Printable(value))
 		}
 	}
 	fmt.Fprintln(w)

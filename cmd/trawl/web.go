@@ -17,6 +17,7 @@ import (
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/dashboard"
 	"example.org/trawl/metrics"
+	"example.org/trawl/queue"
 	"example.org/trawl/signals"
 	"example.org/trawl/submit"
 	"example.org/trawl/why"
@@ -67,7 +68,7 @@ func (a *app) serveWeb(ctx context.Context, rdb redis.UniversalClient, ln net.Li
 		return errors.Join(err, ln.Close())
 	}
 	d, err := dashboard.New(dashboard.Options{
-		Catalog: c, Redis: rdb, RedisConn: conn, Login: a.login(), Log: a.log,
+		Catalog: c, Redis: rdb, RedisConn: conn, Login: a.login(), Log: a.log, Where: queue.NewWork(rdb).Whereabouts, Agent: agent,
 		Metrics: metrics.New(signals.NewHistory(rdb, why.Length)).Handler(),
 	})
 	if err != nil {

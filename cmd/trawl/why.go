@@ -14,6 +14,7 @@ import (
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
 	"example.org/trawl/signals"
+	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/why"
 )
@@ -99,7 +100,7 @@ func printReport(out io.Writer, r why.Report, asJSON, watch bool) error {
 		fmt.Fprintf(out, "── %s\n", time.Now().Format(time.TimeOnly))
 	}
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(out, "%-10s %s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(out, "%-10s %s\n", name, status.Printable(fmt.Sprintf(format, args...)))
 	}
 	row(string(r.Verdict), "%s", r.Summary)
 	if r.Since != nil {

@@ -55,8 +55,9 @@ var rules = map[string][]string{
 	"queue":     {"fault", "frontier", "pipeline", "tasks"},
 	"scheduler": {"fault", "queue", "tasks"},
 	"status":    {"catalog", "fault", "signals", "tasks", "weburl"},
+	"explain":   {"catalog", "frontier", "robots", "status", "tasks", "weburl"},
 	"submit":    {"catalog", "fault", "queue", "tasks", "weburl"},
-	"dashboard": {"catalog", "events", "fault", "signals", "status", "tasks", "weburl", "why"},
+	"dashboard": {"catalog", "events", "explain", "fault", "signals", "status", "tasks", "weburl", "why"},
 
 	// Where the parts meet.
 	"cmd/trawl":   {"*"},

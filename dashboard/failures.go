@@ -1,0 +1,181 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/fault"
+	"example.org/trawl/status"
+)
+
+// choiceOf reads from a request which pages are meant; a fault that there is not is an error for who asked.
+func choiceOf(r *http.Request) (catalog.Choice, error) {
+	v := r.URL.Query()
+	ch := catalog.Choice{Crawl: v.Get("crawl"), Host: v.Get("host"), Submitter: v.Get("submitter"), Fault: v.Get("fault")}
+	if ch.Fault != "" && string(fault.Of(fault.Kind(ch.Fault)).Kind) != ch.Fault {
+		return ch, fmt.Errorf("fault %q: there is no such kind", status.Printable(ch.Fault))
+	}
+	return ch, nil
+}
+
+// failureGroup is the pages of one host, or of all, that failed of one kind.
+type failureGroup struct {
+	catalog.Failures
+	Host string // "" for all
+	Rule fault.Rule
+}
+
+// failuresOf groups the failed pages by kind, for each host that the choice may mean.
+func (s *Server) failuresOf(r *http.Request, ch catalog.Choice) (out []failureGroup, err error) {
+	hosts := []string{ch.Host}
+	if ch.Host != "" {
+		named, err := status.NamedHosts(r.Context(), s.o.Catalog, ch.Host)
+		if err != nil {
+			return nil, err
+		}
+		hosts = nil
+		for _, h := range named {
+			hosts = append(hosts, h.Name)
+		}
+	}
+	for _, h := range hosts {
+		ch.Host = h
+		some, err := s.o.Catalog.Failures(r.Context(), ch)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range some {
+			out = append(out, failureGroup{f, h, fault.Of(fault.Kind(f.Fault))})
+		}
+	}
+	return out, nil
+}
+
+type failuresPage struct {
+	frame
+	Choice catalog.Choice
+	Crawls []string
+	Groups []failureGroup
+	Rule   *fault.Rule // of the one kind that is shown
+	Error  string
+}
+
+// Link leads to the same choice with another kind; "" for all kinds.
+func (p failuresPage) Link(kind string) string {
+	ch := p.Choice
+	ch.Fault = kind
+	return "/failures" + choiceQuery(ch)
+}
+
+// Replay is the command that visits what is shown again.
+func (p failuresPage) Replay() string {
+	cmd := []string{"trawl retry"}
+	for _, o := range [][2]string{{"fault", p.Choice.Fault}, {"crawl", p.Choice.Crawl}, {"host", p.Choice.Host}, {"submitter", p.Choice.Submitter}} {
+		if o[1] != "" {
+			cmd = append(cmd, "--"+o[0], shellWord(o[1]))
+		}
+	}
+	return strings.Join(cmd, " ")
+}
+
+// shellWord quotes a word for a shell where it needs to be: a command is shown to be copied.
+func shellWord(s string) string {
+	s = status.Printable(s)
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:", r)
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 && !strings.HasPrefix(s, "-") {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// choiceQuery is a choice as the query of a URL.
+func choiceQuery(ch catalog.Choice) string {
+	v := url.Values{}
+	for name, value := range map[string]string{"crawl": ch.Crawl, "host": ch.Host, "submitter": ch.Submitter, "fault": ch.Fault} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	if len(v) == 0 {
+		return ""
+	}
+	return "?" + v.Encode()
+}
+
+func (s *Server) failures(w http.ResponseWriter, r *http.Request) {
+	p := failuresPage{frame: frame{Title: "Failures", Nav: "failures", At: time.Now()}}
+	ch, err := choiceOf(r)
+	if err != nil {
+		p.Error = sentenceOf(err)
+		s.render(w, r, http.StatusBadRequest, "failures.html", p)
+		return
+	}
+	p.Choice = ch
+	if p.Crawls, err = s.crawls(r.Context()); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	p.Groups, err = s.failuresOf(r, ch)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		p.Error = sentenceOf(notFound(err))
+	case err != nil:
+		s.fail(w, r, err)
+		return
+	}
+	if ch.Fault != "" {
+		p.Title, p.Rule = "Failures: "+strings.ReplaceAll(ch.Fault, "_", " "), new(fault.Of(fault.Kind(ch.Fault)))
+	}
+	s.render(w, r, http.StatusOK, "failures.html", p)
+}
+
+func (s *Server) apiFailures(w http.ResponseWriter, r *http.Request) {
+	ch, err := choiceOf(r)
+	if err != nil {
+		s.json(w, r, http.StatusBadRequest, apiError{err.Error()})
+		return
+	}
+	groups, err := s.failuresOf(r, ch)
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		s.json(w, r, http.StatusNotFound, apiError{notFound(err).Error()})
+		return
+	case err != nil:
+		s.fail(w, r, err)
+		return
+	}
+	out := []catalog.Failures{} // a list, if an empty one
+	for _, g := range groups {
+		out = append(out, g.Failures)
+	}
+	s.json(w, r, http.StatusOK, out)
+}
+
+// notFound is a catalog's word for what is not there, without its own name for that.
+func notFound(err error) error {
+	what := strings.TrimSuffix(err.Error(), ": "+catalog.ErrNotFound.Error())
+	return fmt.Errorf("there is no %s", status.Printable(what))
+}
+
+// sentenceOf makes an error a sentence.
+func sentenceOf(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
+}
+
+// crawls are the names of all crawls.
+func (s *Server) crawls(ctx context.Context) (out []string, err error) {
+	all, err := s.o.Catalog.Status(ctx)
+	for _, t := range all {
+		out = append(out, t.Crawl)
+	}
+	return out, err
+}
