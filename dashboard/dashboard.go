@@ -21,6 +21,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/control"
 	"example.org/trawl/events"
 	"example.org/trawl/explain"
 	"example.org/trawl/signals"
@@ -38,10 +39,8 @@ var static embed.FS
 // Catalog is what the pages ask of the database.
 type Catalog interface {
 	status.Catalog
-	status.HostCatalog
 	explain.Catalog
-	// Failures groups the failed pages by kind; ErrNotFound when there is no such crawl, host or submitter.
-	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
+	control.Catalog // whose Failures is ErrNotFound when there is no such crawl, host or submitter
 	Search(ctx context.Context, q catalog.Query) (catalog.Found, error)
 	// Check tells whether the database can be written.
 	Check(ctx context.Context) error

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/control"
 	"example.org/trawl/fault"
 	"example.org/trawl/status"
 )
@@ -18,10 +19,7 @@ import (
 func choiceOf(r *http.Request) (catalog.Choice, error) {
 	v := r.URL.Query()
 	ch := catalog.Choice{Crawl: v.Get("crawl"), Host: v.Get("host"), Submitter: v.Get("submitter"), Fault: v.Get("fault")}
-	if ch.Fault != "" && string(fault.Of(fault.Kind(ch.Fault)).Kind) != ch.Fault {
-		return ch, fmt.Errorf("fault %q: there is no such kind", status.Printable(ch.Fault))
-	}
-	return ch, nil
+	return ch, control.CheckFault(ch)
 }
 
 // failureGroup is the pages of one host, or of all, that failed of one kind.
@@ -33,25 +31,17 @@ type failureGroup struct {
 
 // failuresOf groups the failed pages by kind, for each host that the choice may mean.
 func (s *Server) failuresOf(r *http.Request, ch catalog.Choice) (out []failureGroup, err error) {
-	hosts := []string{ch.Host}
-	if ch.Host != "" {
-		named, err := status.NamedHosts(r.Context(), s.o.Catalog, ch.Host)
-		if err != nil {
-			return nil, err
-		}
-		hosts = nil
-		for _, h := range named {
-			hosts = append(hosts, h.Name)
-		}
+	meant, err := control.Meant(r.Context(), s.o.Catalog, ch)
+	if err != nil {
+		return nil, err
 	}
-	for _, h := range hosts {
-		ch.Host = h
+	for _, ch := range meant {
 		some, err := s.o.Catalog.Failures(r.Context(), ch)
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range some {
-			out = append(out, failureGroup{f, h, fault.Of(fault.Kind(f.Fault))})
+			out = append(out, failureGroup{f, ch.Host, fault.Of(fault.Kind(f.Fault))})
 		}
 	}
 	return out, nil

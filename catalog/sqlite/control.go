@@ -264,6 +264,16 @@ func (t *tx) cancel(ch catalog.Choice, reason string, now time.Time) (int, error
 	return len(pages), err
 }
 
+// Open is how many of the chosen pages are not closed.
+func (c *Catalog) Open(ctx context.Context, ch catalog.Choice) (n int64, err error) {
+	if err := c.exists(ctx, ch); err != nil {
+		return 0, err
+	}
+	err = c.reads.QueryRowContext(ctx, `SELECT (SELECT coalesce(sum(p.waiting), 0) FROM lanes p WHERE p.waiting>0 AND `+chosen+`)
+		+ (SELECT count(*) FROM pages p WHERE p.state=1 AND p.lease>=0 AND `+chosen+`)`, ch.Crawl, ch.Host, ch.Submitter).Scan(&n)
+	return n, wrap(err)
+}
+
 // failuresRead bounds the failures that Failures looks into; beyond it, hosts and times are of the first ones alone.
 const failuresRead = 100_000
 

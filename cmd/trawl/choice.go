@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
-	"example.org/trawl/fault"
+	"example.org/trawl/control"
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
 )
@@ -31,19 +32,22 @@ func (o *choice) flags(cmd *cobra.Command, faults bool) {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 }
 
-// each calls fn for the choice, once for every host that its name may mean.
-func (o *choice) each(ctx context.Context, c *sqlite.Catalog, fn func(catalog.Choice) error) error {
-	if o.Fault != "" && string(fault.Of(fault.Kind(o.Fault)).Kind) != o.Fault {
-		return &submit.UsageError{Err: fmt.Errorf("--fault %q: trawl failures lists the kinds", o.Fault)}
+// meant are the choices that the flags may mean.
+func (o *choice) meant(ctx context.Context, c *sqlite.Catalog) ([]catalog.Choice, error) {
+	if err := control.CheckFault(o.Choice); err != nil {
+		return nil, &submit.UsageError{Err: fmt.Errorf("%w: trawl failures lists the kinds", err)}
 	}
-	if o.Host == "" {
-		return known(fn(o.Choice))
+	all, err := control.Meant(ctx, c, o.Choice)
+	return all, known(err)
+}
+
+// do has the operator's will done.
+func (o *choice) do(ctx context.Context, c *sqlite.Catalog, v control.Verb) ([]control.Effect, error) {
+	done, err := control.Do(ctx, c, v, o.Choice, time.Now())
+	if wrong := new(control.ChoiceError); errors.As(err, &wrong) {
+		return nil, &submit.UsageError{Err: wrong}
 	}
-	return eachHost(ctx, c, o.Host, func(name string) error {
-		ch := o.Choice
-		ch.Host = name
-		return known(fn(ch))
-	})
+	return done, known(err)
 }
 
 // eachHost calls fn for every host that a user may mean, of those that there are.
@@ -62,6 +66,9 @@ func eachHost(ctx context.Context, c *sqlite.Catalog, host string, fn func(name 
 func known(err error) error {
 	if errors.Is(err, catalog.ErrNotFound) {
 		return fmt.Errorf("%w: trawl status, trawl hosts and trawl quota list what there is", err)
+	}
+	if errors.Is(err, control.ErrNotPaused) {
+		return fmt.Errorf("%w: trawl pause lists what is", err)
 	}
 	return err
 }

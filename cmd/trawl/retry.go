@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,10 +12,10 @@ import (
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
+	"example.org/trawl/control"
 	"example.org/trawl/fault"
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
-	"example.org/trawl/tasks"
 )
 
 func cancelCommand(a *app) *cobra.Command {
@@ -26,9 +25,7 @@ func cancelCommand(a *app) *cobra.Command {
 		Long: `Cancel ends pages that wait or are being visited, with the reason cancelled; several flags choose what belongs to all of them.
 What is stored stays. Submissions that are not admitted yet come in later: pause first to keep them waiting.`,
 		Example: "  trawl cancel --crawl docs\n  trawl cancel --host example.org --submitter bob",
-	}, "cancelled", false, func(ctx context.Context, c *sqlite.Catalog, ch catalog.Choice) (int64, error) {
-		return c.Cancel(ctx, ch, string(tasks.Cancelled), time.Now())
-	})
+	}, control.Cancel)
 }
 
 func retryCommand(a *app) *cobra.Command {
@@ -37,35 +34,24 @@ func retryCommand(a *app) *cobra.Command {
 		Short:   "Visit failed pages again",
 		Long:    "Retry makes failed pages wait for a visit again, with all their tries; several flags choose what belongs to all of them.",
 		Example: "  trawl retry --fault dns_down\n  trawl retry --crawl docs --host example.org",
-	}, "retried", true, func(ctx context.Context, c *sqlite.Catalog, ch catalog.Choice) (int64, error) {
-		return c.Retry(ctx, ch, time.Now())
-	})
+	}, control.Retry)
 }
 
 // manyCommand completes a command that changes all chosen pages.
-func manyCommand(a *app, cmd *cobra.Command, done string, faults bool, do func(context.Context, *sqlite.Catalog, catalog.Choice) (int64, error)) *cobra.Command {
+func manyCommand(a *app, cmd *cobra.Command, v control.Verb) *cobra.Command {
 	var o choice
-	o.flags(cmd, faults)
+	o.flags(cmd, v == control.Retry)
 	cmd.Args = submit.Args(cobra.NoArgs)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if o.Choice == (catalog.Choice{}) {
-			return &submit.UsageError{Err: fmt.Errorf("say which pages: --crawl, --host, --submitter%s", map[bool]string{true: " or --fault"}[faults])}
-		}
 		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
-			total := int64(0)
-			err := o.each(cmd.Context(), c, func(ch catalog.Choice) error {
-				n, err := do(cmd.Context(), c, ch)
-				total += n
-				return err
-			})
-			if err != nil {
-				return err
+			done, err := o.do(cmd.Context(), c, v)
+			for _, e := range done {
+				if o.json {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(e)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s pages %s\n", humanize.Comma(e.Pages), v.Done())
 			}
-			if o.json {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]int64{done: total})
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s pages %s\n", humanize.Comma(total), done)
-			return nil
+			return err
 		})
 	}
 	return cmd
@@ -83,14 +69,17 @@ func failuresCommand(a *app) *cobra.Command {
 	o.flags(cmd, true)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
-			all := []catalog.Failures{}
-			err := o.each(cmd.Context(), c, func(ch catalog.Choice) error {
-				some, err := c.Failures(cmd.Context(), ch)
-				all = append(all, some...)
-				return err
-			})
+			meant, err := o.meant(cmd.Context(), c)
 			if err != nil {
 				return err
+			}
+			all := []catalog.Failures{}
+			for _, ch := range meant {
+				some, err := c.Failures(cmd.Context(), ch)
+				if err != nil {
+					return known(err)
+				}
+				all = append(all, some...)
 			}
 			if o.json {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(all)

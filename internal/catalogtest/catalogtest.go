@@ -40,15 +40,6 @@ type Catalog interface {
 
 // Control is what an operator does.
 type Control interface {
-	// Pause returns catalog.ErrNotFound when there is no such crawl, host or submitter.
-	Pause(ctx context.Context, what, name string, now time.Time) error
-	// Resume returns catalog.ErrNotFound when that is not paused.
-	Resume(ctx context.Context, what, name string, now time.Time) error
-	// Retry makes failed pages wait again and returns how many those were.
-	Retry(ctx context.Context, ch catalog.Choice, now time.Time) (int64, error)
-	// Cancel ends pages that are open and returns how many those were.
-	Cancel(ctx context.Context, ch catalog.Choice, reason string, now time.Time) (int64, error)
-	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
 	// SetHost returns catalog.ErrNotFound when there is no such host; nil takes its limits back.
 	SetHost(ctx context.Context, name string, own *catalog.HostLimits, now time.Time) error
 	SetQuota(ctx context.Context, q catalog.Quota) error

@@ -193,6 +193,8 @@ func retry(w *world) {
 		w.is(err, catalog.ErrNotFound)
 		_, err = w.Failures(ctx, ch)
 		w.is(err, catalog.ErrNotFound)
+		_, err = w.Open(ctx, ch)
+		w.is(err, catalog.ErrNotFound)
 	}
 	// A host that was given up is tried at once.
 	w.urls(cr, "http://b.example/1", "http://b.example/2")
@@ -324,8 +326,11 @@ func cancelChoice(w *world) {
 				w.must(w.Postpone(w.Context(), catalog.Postponed{Page: p.ID, Visit: p.Visit, Due: w.now.Add(time.Hour)}))
 			}
 		}
+		open, err := w.Open(w.Context(), ch)
+		w.must(err)
 		n, err := w.Cancel(w.Context(), ch, "cancelled", w.now)
 		w.must(err)
+		w.same("open before they were cancelled", open, n)
 		got, want := []string{}, []string{}
 		for name, p := range pages {
 			if chosen(name) {

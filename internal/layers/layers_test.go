@@ -55,9 +55,10 @@ var rules = map[string][]string{
 	"queue":     {"fault", "frontier", "pipeline", "tasks"},
 	"scheduler": {"fault", "queue", "tasks"},
 	"status":    {"catalog", "fault", "signals", "tasks", "weburl"},
+	"control":   {"catalog", "fault", "status", "tasks"},
 	"explain":   {"catalog", "frontier", "robots", "status", "tasks", "weburl"},
 	"submit":    {"catalog", "fault", "queue", "tasks", "weburl"},
-	"dashboard": {"catalog", "events", "explain", "fault", "signals", "status", "tasks", "weburl", "why"},
+	"dashboard": {"catalog", "control", "events", "explain", "fault", "signals", "status", "submit", "tasks", "weburl", "why"},
 
 	// Where the parts meet.
 	"cmd/trawl":   {"*"},
