@@ -106,6 +106,10 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /api/hosts", s.apiHosts)
 	inner.HandleFunc("GET /api/failures", s.apiFailures)
 	inner.HandleFunc("GET /api/pages", s.apiPages)
+	inner.HandleFunc("POST /api/urls", s.apiURLs)
+	for _, v := range control.Verbs() {
+		inner.HandleFunc("POST /api/"+string(v), s.apiControl(v))
+	}
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))
 	inner.Handle("GET /asynqmon", http.RedirectHandler("/asynqmon/", http.StatusMovedPermanently))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func (o *choice) flags(cmd *cobra.Command, faults bool) {
 // meant are the choices that the flags may mean.
 func (o *choice) meant(ctx context.Context, c *sqlite.Catalog) ([]catalog.Choice, error) {
 	if err := control.CheckFault(o.Choice); err != nil {
-		return nil, &submit.UsageError{Err: fmt.Errorf("%w: trawl failures lists the kinds", err)}
+		return nil, inFlags(err)
 	}
 	all, err := control.Meant(ctx, c, o.Choice)
 	return all, known(err)
@@ -45,9 +46,17 @@ func (o *choice) meant(ctx context.Context, c *sqlite.Catalog) ([]catalog.Choice
 func (o *choice) do(ctx context.Context, c *sqlite.Catalog, v control.Verb) ([]control.Effect, error) {
 	done, err := control.Do(ctx, c, v, o.Choice, time.Now())
 	if wrong := new(control.ChoiceError); errors.As(err, &wrong) {
-		return nil, &submit.UsageError{Err: wrong}
+		return nil, inFlags(wrong)
 	}
 	return done, known(err)
+}
+
+// inFlags says what is wrong with a choice to somebody who chooses by flags.
+func inFlags(err error) error {
+	if strings.HasPrefix(err.Error(), "fault ") {
+		return &submit.UsageError{Err: fmt.Errorf("--%w: trawl failures lists the kinds", err)}
+	}
+	return &submit.UsageError{Err: fmt.Errorf("%w (--crawl, --host, --submitter, and --fault of retry; trawl pause lists what is paused)", err)}
 }
 
 // eachHost calls fn for every host that a user may mean, of those that there are.

@@ -1,0 +1,121 @@
+package dashboard_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"example.org/trawl/catalog"
+	"example.org/trawl/dashboard"
+	"example.org/trawl/internal/redistest"
+	"example.org/trawl/tasks"
+)
+
+// say has a request carry a body.
+func say(kind, body string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Header.Set("Content-Type", kind)
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	}
+}
+
+const (
+	asJSON = "application/json"
+	asForm = "application/x-www-form-urlencoded"
+)
+
+// TestControlAPI has an operator do what the commands do, and sees in the catalog that it is done.
+func TestControlAPI(t *testing.T) {
+	c := filled(t)
+	srv := serveOn(t, redistest.Start(t), dashboard.Login{}, c)
+	for _, x := range []struct {
+		name, path, kind, body string
+		status                 int
+		want                   string
+	}{
+		{"pause a crawl", "pause", asJSON, `{"crawl":"docs"}`, 200, `{"name":"docs","paused":"crawl"}`},
+		{"resume it, by a form", "resume", asForm, "crawl=docs", 200, `{"name":"docs","resumed":"crawl"}`},
+		{"resume it again", "resume", asJSON, `{"crawl":"docs"}`, 409, `not paused`},
+		{"pause a host", "pause", asJSON, `{"host":"a.test"}`, 200, `{"name":"http://a.test:80","paused":"host"}`},
+		{"pause no such host", "pause", asJSON, `{"host":"none.test"}`, 404, `there is no host`},
+		{"pause two things", "pause", asJSON, `{"host":"a.test","crawl":"docs"}`, 400, `exclude each other`},
+		{"pause nothing", "pause", asJSON, `{}`, 400, `say what to pause`},
+		{"pause what there is not", "pause", asJSON, `{"name":"docs"}`, 400, `want crawl, host, submitter, fault`},
+		{"pause what is no object", "pause", asJSON, `["docs"]`, 400, `want an object`},
+		{"pause and more", "pause", asJSON, `{"crawl":"docs"} {}`, 400, `nothing behind it`},
+		{"retry no such kind", "retry", asJSON, `{"fault":"bad_luck"}`, 400, `no such kind`},
+		{"retry", "retry", asJSON, `{"host":"http://a.test"}`, 200, `{"retried":2}`},
+		{"cancel a kind", "cancel", asJSON, `{"crawl":"docs","fault":"tls"}`, 400, `no kind of failure`},
+		{"cancel", "cancel", asJSON, `{"submitter":"ann"}`, 200, `{"cancelled":`},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			a := ask(t, "POST", srv.URL+"/api/"+x.path, say(x.kind, x.body))
+			if a.StatusCode != x.status || !strings.Contains(a.body, x.want) {
+				t.Errorf("%s: %s, want %d and %s", a.Status, a.body, x.status, x.want)
+			}
+		})
+	}
+	pauses, err := c.Pauses(t.Context())
+	if err != nil || len(pauses) != 1 || pauses[0].Name != okHost {
+		t.Errorf("paused: %+v (%v), want the host", pauses, err)
+	}
+	if n, err := c.Open(t.Context(), catalog.Choice{}); err != nil || n != 0 {
+		t.Errorf("%d pages are open (%v), but all were cancelled", n, err)
+	}
+	if a := ask(t, "POST", srv.URL+"/api/cancel", func(r *http.Request) {
+		say(asForm, "crawl=docs")(r)
+		r.Header.Set("Origin", "https://elsewhere.example")
+	}); a.StatusCode != http.StatusForbidden {
+		t.Errorf("another site may cancel: %s", a.Status)
+	}
+}
+
+// TestURLsAPI submits by the API what enqueue would.
+func TestURLsAPI(t *testing.T) {
+	rdb, url := redistest.Client(t)
+	srv := serve(t, url, dashboard.Login{User: "ada", Password: "pw"})
+	post := func(body string) answer {
+		t.Helper()
+		return ask(t, "POST", srv.URL+"/api/urls", func(r *http.Request) {
+			say(asJSON, body)(r)
+			r.SetBasicAuth("ada", "pw")
+		})
+	}
+	a := post(`{"urls":["http://a.test/","ftp://b.test/"],"crawl":"docs","depth":-1,"delay":"2s","max_pages":50}`)
+	var got struct {
+		Crawl, Submitter string
+		Submitted        int
+		Refused          []struct{ URL, Error string }
+	}
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.StatusCode != 200 || got.Crawl != "docs" || got.Submitter != "ada" || got.Submitted != 1 || len(got.Refused) != 1 {
+		t.Fatalf("%s: %s (%v)", a.Status, a.body, err)
+	}
+	keys, err := rdb.Keys(t.Context(), "asynq:{admit}:t:*").Result()
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("tasks: %v (%v), want one", keys, err)
+	}
+	msg, err := rdb.HGet(t.Context(), keys[0], "msg").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"http://a.test/", string(tasks.OriginSeed), `"max_pages":50`, "2000000000"} {
+		if !strings.Contains(msg, want) {
+			t.Errorf("the task does not say %s: %q", want, msg)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"crawl":"docs"}`:                         "no URL given",
+		`{"urls":["http://a.test/"],"colour":1}`:   `\"colour\": want urls`,
+		`{"urls":["http://a.test/"],"depth":-5}`:   "depth -5",
+		`{"urls":["http://a.test/"],"depth":"x"}`:  `invalid argument \"x\" for \"depth\"`,
+		`{"urls":["http://a.test/"],"every":"x"}`:  "every",
+		`{"urls":[{"a":1}]}`:                       `\"urls\": want a text`,
+		`{"urls":["` + strings.Repeat("x", 17<<20): "at most",
+	} {
+		if a := post(body); a.StatusCode/100 != 4 || !strings.Contains(a.body, want) {
+			t.Errorf("%.60s: %s: %s, want %s", body, a.Status, a.body, want)
+		}
+	}
+}
