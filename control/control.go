@@ -168,6 +168,32 @@ func Do(ctx context.Context, c Catalog, v Verb, ch catalog.Choice, now time.Time
 	return out, nil
 }
 
+// Preview is how many pages it would concern: those that are open, or have failed. Errors are as of Do.
+func Preview(ctx context.Context, c Catalog, v Verb, ch catalog.Choice) (pages int64, err error) {
+	if err := Check(v, ch); err != nil {
+		return 0, err
+	}
+	all, err := Meant(ctx, c, ch)
+	for _, ch := range all {
+		if v != Retry {
+			n, err := c.Open(ctx, ch)
+			if err != nil {
+				return 0, err
+			}
+			pages += n
+			continue
+		}
+		kinds, err := c.Failures(ctx, ch)
+		if err != nil {
+			return 0, err
+		}
+		for _, k := range kinds {
+			pages += k.Pages
+		}
+	}
+	return pages, err
+}
+
 // single is what a choice of one thing chooses.
 func single(ch catalog.Choice) (what, name string) {
 	switch {

@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
+	"example.org/trawl/catalog"
 	"example.org/trawl/dashboard"
 	"example.org/trawl/internal/redistest"
 	"example.org/trawl/lab"
@@ -333,7 +334,7 @@ func TestBrowserPages(t *testing.T) {
 
 	t.Run("widths", func(t *testing.T) {
 		p := open(t, b, srv.URL)
-		for _, path := range slices.Concat(paths, refused) {
+		for _, path := range slices.Concat(paths, refused, []string{"/crawls", "/do?verb=cancel&crawl=docs", "/do?verb=retry&host=" + url.QueryEscape(longHost)}) {
 			for _, width := range []int64{380, 768, 1600} {
 				p.do(chromedp.EmulateViewport(width, 800))
 				p.visit(path)
@@ -342,6 +343,22 @@ func TestBrowserPages(t *testing.T) {
 				}
 			}
 		}
+	})
+
+	t.Run("cancel without JavaScript", func(t *testing.T) {
+		c := filled(t)
+		p := open(t, b, serveOn(t, redistest.Start(t), dashboard.Login{}, c).URL)
+		p.do(call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+		p.visit("/crawls")
+		p.do(chromedp.Click(chromedp.CSS(`a[href^="/do?verb=cancel"]`)), chromedp.WaitReady(chromedp.CSS(`form[action="/do"] button`)))
+		if n, err := c.Open(t.Context(), catalog.Choice{}); err != nil || n == 0 {
+			t.Errorf("looking at what it would do has done it (%v)", err)
+		}
+		p.do(chromedp.Click(chromedp.CSS(`form[action="/do"] button`)), chromedp.WaitReady(chromedp.CSS("p[role=status]")))
+		if n, err := c.Open(t.Context(), catalog.Choice{}); err != nil || n != 0 {
+			t.Errorf("%d pages are open (%v)", n, err)
+		}
+		p.clean()
 	})
 
 	t.Run("hostile text", func(t *testing.T) {
@@ -446,6 +463,10 @@ func TestScreenshots(t *testing.T) {
 	for _, picture := range []struct{ name, path, ready string }{
 		{"overview", "/", `document.querySelectorAll(".events tbody tr").length > 20`},
 		{"why", "/why", `document.querySelectorAll(".charts polyline").length > 7`},
+		{"crawls", "/crawls", `document.querySelectorAll(".progress rect").length > 2`},
+		{"hosts", "/hosts", `document.querySelectorAll("tbody tr").length > 3`},
+		{"pages", "/pages?crawl=handbook&url=" + url.QueryEscape(s.seeds[0]), `document.querySelectorAll(".life li").length > 3`},
+		{"do", "/do?verb=cancel&crawl=archive", `document.querySelector("form button") !== null`},
 		{"search", "/search?crawl=handbook&q=" + url.QueryEscape("vimko sta*"), `document.querySelectorAll("mark").length > 3`},
 		{"asynqmon", "/asynqmon/", `document.body.innerText.includes("fetch")`},
 	} {

@@ -119,3 +119,80 @@ func TestURLsAPI(t *testing.T) {
 		}
 	}
 }
+
+// TestDo has somebody look at what a verb would do, and then do it, without a script.
+func TestDo(t *testing.T) {
+	c := filled(t)
+	srv := serveOn(t, redistest.Start(t), dashboard.Login{}, c)
+	for _, x := range []struct {
+		name, method, query string
+		status              int
+		want                []string
+		open                int64
+	}{
+		{"what a pause would do", "GET", "verb=pause&crawl=docs", 200, []string{"Pause crawl docs", "5 open pages", `name="crawl" value="docs"`, `method="post"`}, 5},
+		{"pause", "POST", "verb=pause&crawl=docs", 200, []string{"Paused crawl docs.", `href="/crawls"`}, 5},
+		{"resume", "POST", "verb=resume&crawl=docs", 200, []string{"Resumed crawl docs."}, 5},
+		{"resume it again", "POST", "verb=resume&crawl=docs", 409, []string{"not paused"}, 5},
+		{"what a retry would do", "GET", "verb=retry&host=a.test&fault=tls", 200, []string{"0 failed pages"}, 5},
+		{"what a cancel would do", "GET", "verb=cancel&host=a.test", 200, []string{"End these pages", "cannot be taken back"}, 5},
+		{"cancel by looking", "GET", "verb=cancel&crawl=docs", 200, []string{"5 open pages end"}, 5},
+		{"cancel", "POST", "verb=cancel&crawl=docs", 200, []string{"Cancelled crawl docs: 5 pages."}, 0},
+		{"no such verb", "POST", "verb=delete&crawl=docs", 400, []string{"want pause, resume, cancel or retry"}, 0},
+		{"no such crawl", "GET", "verb=pause&crawl=%3Cscript%3E", 404, []string{"There is no crawl", "&lt;script&gt;"}, 0},
+		{"nothing", "POST", "verb=cancel", 400, []string{"Say what to cancel"}, 0},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			var a answer
+			if x.method == "GET" {
+				a = ask(t, "GET", srv.URL+"/do?"+x.query, nil)
+			} else {
+				a = ask(t, "POST", srv.URL+"/do", say(asForm, x.query))
+			}
+			for _, want := range x.want {
+				if a.StatusCode != x.status || !strings.Contains(a.body, want) {
+					t.Errorf("%s, want %d and %s:\n%s", a.Status, x.status, want, a.body)
+				}
+			}
+			if n, err := c.Open(t.Context(), catalog.Choice{}); err != nil || n != x.open {
+				t.Errorf("%d pages are open (%v), want %d", n, err, x.open)
+			}
+		})
+	}
+}
+
+// TestCrawls starts a crawl by the form, and has it say what is wrong without losing what was typed.
+func TestCrawls(t *testing.T) {
+	rdb, url := redistest.Client(t)
+	srv := serveOn(t, url, dashboard.Login{}, filled(t))
+	for _, x := range []struct {
+		name, form string
+		status     int
+		want       []string
+		tasks      int
+	}{
+		{"no URL", "urls=+&crawl=new", 400, []string{"Name at least one URL", `name="crawl" value="new"`}, 0},
+		{"a wrong delay", "urls=http://a.test/&delay=soon", 400, []string{"Delay &#34;soon&#34;", "http://a.test/</textarea>"}, 0},
+		{"hostile", "urls=" + "%3C%2Ftextarea%3E%3Cscript%3E" + "&crawl=%22%3E%3Cscript%3E", 400, []string{"&lt;/textarea&gt;&lt;script&gt;"}, 0},
+		{"one of two", "urls=http://a.test/%0D%0Aftp://b.test/&crawl=new&depth=-1&delay=&max-pages=&scope=domain&every=", 200, []string{"1 URL submitted to the crawl new", "ftp://b.test/"}, 1},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			a := ask(t, "POST", srv.URL+"/crawls", say(asForm, x.form))
+			for _, want := range x.want {
+				if a.StatusCode != x.status || !strings.Contains(a.body, want) {
+					t.Errorf("%s, want %d and %s:\n%s", a.Status, x.status, want, a.body)
+				}
+			}
+			keys, err := rdb.Keys(t.Context(), "asynq:{admit}:t:*").Result()
+			if err != nil || len(keys) != x.tasks {
+				t.Errorf("tasks: %v (%v), want %d", keys, err, x.tasks)
+			}
+		})
+	}
+	a := ask(t, "GET", srv.URL+"/crawls", nil)
+	for _, want := range []string{"docs", "/do?verb=pause&amp;crawl=docs", "/do?verb=cancel&amp;crawl=docs", "pages are closed"} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("it does not say %s:\n%s", want, a.body)
+		}
+	}
+}

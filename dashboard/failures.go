@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -61,6 +62,11 @@ func (p failuresPage) Link(kind string) string {
 	ch := p.Choice
 	ch.Fault = kind
 	return "/failures" + choiceQuery(ch)
+}
+
+// And is the choice, to be added to another query.
+func (p failuresPage) And() template.URL {
+	return template.URL("&" + strings.TrimPrefix(choiceQuery(p.Choice), "?")) // it is encoded
 }
 
 // Replay is the command that visits what is shown again.

@@ -36,6 +36,7 @@ var functions = template.FuncMap{
 	"add":      func(a, b int) int { return a + b },
 	"part":     func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) },
 	"quantity": why.Quantity,
+	"doLink":   doLink,
 }
 
 func integer(v any) int64 {

@@ -210,3 +210,19 @@ func TestPageSentence(t *testing.T) {
 		}
 	}
 }
+
+func TestDoLink(t *testing.T) {
+	for command, want := range map[string]string{
+		"trawl pause --submitter cleo":          "/do?submitter=cleo&verb=pause",
+		"trawl resume --host http://a.test:80":  "/do?host=http%3A%2F%2Fa.test%3A80&verb=resume",
+		"trawl worker --stages fetch":           "",
+		"trawl pause --submitter cleo --json x": "",
+		"trawl hosts --state backoff":           "",
+		"redis-cli --bigkeys":                   "",
+		"trawl cancel --data /":                 "",
+	} {
+		if got := doLink(command); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}

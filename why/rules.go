@@ -159,7 +159,7 @@ func workersMissing(f *facts) finding {
 	if n, part := f.waits("paused"); part >= most.Value {
 		return finding{
 			hit: true, eta: -1, summary: fmt.Sprintf("%s wait because an operator paused %s", pages(n), strings.Join(s.Paused, ", ")),
-			evidence: []Evidence{{"pages that are paused", part, "part", 0, most.Value}}, actions: []Action{{"let it go on", "trawl resume " + first(s.Paused)}},
+			evidence: []Evidence{{"pages that are paused", part, "part", 0, most.Value}}, actions: []Action{{"let it go on", "trawl resume --" + first(s.Paused)}},
 		}
 	}
 	if n := f.stuck(); n > 0 && len(idle) == len(tasks.Stages()) {

@@ -55,7 +55,7 @@
   };
   button.addEventListener("click", () => {
     paused = !paused;
-    button.textContent = paused ? "Go on" : "Pause";
+    button.textContent = paused ? "Go on" : "Pause updates";
     follow();
   });
   document.addEventListener("visibilitychange", follow);
