@@ -224,7 +224,7 @@ func TestBrowser(t *testing.T) {
 
 	t.Run("widths", func(t *testing.T) {
 		p := open(t, b, s.base)
-		for _, path := range []string{"/", "/why", "/search", "/search?q=quokka"} {
+		for _, path := range []string{"/", "/why", "/workers", "/stages/fetch", "/search", "/search?q=quokka"} {
 			for _, width := range []int64{380, 768, 1600} {
 				p.do(chromedp.EmulateViewport(width, 800))
 				p.visit(path)
@@ -233,6 +233,21 @@ func TestBrowser(t *testing.T) {
 				}
 			}
 		}
+		p.clean()
+	})
+
+	t.Run("stages and workers", func(t *testing.T) {
+		p := open(t, b, s.base)
+		p.visit("/")
+		p.do(chromedp.Click(chromedp.CSS(`a[href="/stages/fetch"]`)), chromedp.WaitReady(chromedp.CSS(".charts")))
+		eventually(t, "the stage's signals are drawn", func() bool { return eval[int](p, `document.querySelectorAll(".charts polyline").length`) > 5 })
+		if got := eval[string](p, `document.querySelector("main").innerText`); !strings.Contains(got, "first byte") || !strings.Contains(got, "lab.test") {
+			t.Errorf("it says neither where the time goes nor who takes it:\n%s", got)
+		}
+		p.visit("/workers")
+		eventually(t, "the process is listed", func() bool {
+			return eval[bool](p, `[...document.querySelectorAll("tbody td")].some(c => c.textContent === "up")`)
+		})
 		p.clean()
 	})
 
@@ -464,6 +479,8 @@ func TestScreenshots(t *testing.T) {
 		{"overview", "/", `document.querySelectorAll(".events tbody tr").length > 20`},
 		{"why", "/why", `document.querySelectorAll(".charts polyline").length > 7`},
 		{"crawls", "/crawls", `document.querySelectorAll(".progress rect").length > 2`},
+		{"workers", "/workers", `document.querySelectorAll("tbody tr").length > 0`},
+		{"stage", "/stages/fetch", `document.querySelectorAll(".charts polyline").length > 7`},
 		{"hosts", "/hosts", `document.querySelectorAll("tbody tr").length > 3`},
 		{"pages", "/pages?crawl=handbook&url=" + url.QueryEscape(s.seeds[0]), `document.querySelectorAll(".life li").length > 3`},
 		{"do", "/do?verb=cancel&crawl=archive", `document.querySelector("form button") !== null`},

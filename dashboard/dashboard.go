@@ -1,4 +1,4 @@
-// Package dashboard is Trawl in a browser: overview, hosts, failures, pages, search and asynqmon behind one login, and the same answers as JSON.
+// Package dashboard is Trawl in a browser: its pages and asynqmon behind one login, and the same answers as JSON.
 // Everything it needs is in the binary; what was crawled is only ever shown as text.
 package dashboard
 
@@ -96,6 +96,8 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /pages", s.page)
 	inner.HandleFunc("GET /crawls", s.crawlList)
 	inner.HandleFunc("POST /crawls", s.newCrawl)
+	inner.HandleFunc("GET /workers", s.workers)
+	inner.HandleFunc("GET /stages/{stage}", s.stage)
 	inner.HandleFunc("GET /do", s.do)
 	inner.HandleFunc("POST /do", s.do)
 	inner.HandleFunc("GET /search", s.search)

@@ -95,8 +95,7 @@ const (
 
 // charts are the signals that say most about how a crawl goes.
 func charts(w signals.Window) []chart {
-	begin := max(slices.IndexFunc(w.Ticks, func(t signals.Tick) bool { return len(t.Processes) > 0 }), 0)
-	w.Ticks = w.Ticks[min(begin, max(len(w.Ticks)-chartLeast, 0)):]
+	w = begun(w)
 	closed := int64(-1)
 	perS := func(n int64, t signals.Tick) float64 { return float64(n) / t.Span.Seconds() }
 	plain := func(v float64) string { return rate(v) }
@@ -144,6 +143,13 @@ func charts(w signals.Window) []chart {
 			return most
 		})),
 	}
+}
+
+// begun leaves out the time before anything was said.
+func begun(w signals.Window) signals.Window {
+	begin := max(slices.IndexFunc(w.Ticks, func(t signals.Tick) bool { return len(t.Processes) > 0 }), 0)
+	w.Ticks = w.Ticks[min(begin, max(len(w.Ticks)-chartLeast, 0)):]
+	return w
 }
 
 // newChart draws the mean of every few ticks.

@@ -89,6 +89,8 @@ type Doing struct {
 	Stage tasks.Kind `json:"stage"`
 	URL   string     `json:"url"`
 	Since time.Time  `json:"since"`
+	// Process is the ID of the one that runs it; it is known from the beat.
+	Process string `json:"-"`
 }
 
 // add joins what o's process measured in the same time.

@@ -251,7 +251,7 @@ func (f *Fold) Beat(now time.Time) Beat {
 		flow := f.flow(r.event.Stage)
 		flow.Active++
 		if now.Sub(r.event.At) >= doingSince {
-			doing = append(doing, Doing{r.event.Stage, r.event.URL, r.event.At})
+			doing = append(doing, Doing{Stage: r.event.Stage, URL: r.event.URL, Since: r.event.At})
 		}
 	}
 	b := f.beat

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -303,4 +304,21 @@ func BenchmarkPage(b *testing.B) {
 
 func streamOf(pairs ...any) *redis.XAddArgs {
 	return &redis.XAddArgs{Stream: signals.Stream, Values: pairs}
+}
+
+// TestDoing has two processes say what takes them long: the longest first, and of each whose it is.
+func TestDoing(t *testing.T) {
+	now := time.Now().Truncate(signals.Every).Add(time.Second)
+	at := now.Add(-2 * time.Second)
+	beat := func(id string, ago time.Duration) signals.Beat {
+		return signals.Beat{At: at, Span: signals.Every, Process: signals.Process{ID: id}, Doing: []signals.Doing{{Stage: "fetch", URL: "http://a.test/" + id, Since: at.Add(-ago)}}}
+	}
+	w := signals.NewWindow(now, time.Minute, []signals.Beat{beat("one", time.Second), beat("two", time.Minute)})
+	var got []string
+	for _, d := range w.Doing() {
+		got = append(got, d.Process+" "+d.URL)
+	}
+	if want := []string{"two http://a.test/two", "one http://a.test/one"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -36,6 +36,10 @@ func NewWindow(now time.Time, length time.Duration, beats []Beat) Window {
 		if !b.At.After(begin) || i >= n {
 			continue
 		}
+		b.Doing = slices.Clone(b.Doing)
+		for j := range b.Doing {
+			b.Doing[j].Process = b.Process.ID
+		}
 		t := &w.Ticks[i]
 		t.add(b)
 		if b.Process.ID != "" {
@@ -57,6 +61,16 @@ func (w Window) Alive() (out []Process) {
 	out = slices.Collect(maps.Values(last))
 	slices.SortFunc(out, func(a, b Process) int { return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID)) })
 	return out
+}
+
+// Doing lists what was under way longest when the processes last told.
+func (w Window) Doing() []Doing {
+	for _, t := range slices.Backward(w.Ticks[max(len(w.Ticks)-2, 0):]) {
+		if len(t.Processes) > 0 {
+			return t.Doing
+		}
+	}
+	return nil
 }
 
 // Over joins ticks to one.
