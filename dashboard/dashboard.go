@@ -36,6 +36,9 @@ var templates embed.FS
 //go:embed static
 var static embed.FS
 
+//go:embed openapi.json
+var openAPI []byte
+
 // Catalog is what the pages ask of the database.
 type Catalog interface {
 	status.Catalog
@@ -101,20 +104,12 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /do", s.do)
 	inner.HandleFunc("POST /do", s.do)
 	inner.HandleFunc("GET /search", s.search)
-	inner.HandleFunc("GET /api/status", s.apiStatus)
-	inner.HandleFunc("GET /api/why", s.apiWhy)
-	inner.HandleFunc("GET /api/events", s.apiEvents)
 	inner.HandleFunc("GET /live", s.live)
 	if o.Metrics != nil {
 		inner.Handle("GET /metrics", o.Metrics)
 	}
-	inner.HandleFunc("GET /api/search", s.apiSearch)
-	inner.HandleFunc("GET /api/hosts", s.apiHosts)
-	inner.HandleFunc("GET /api/failures", s.apiFailures)
-	inner.HandleFunc("GET /api/pages", s.apiPages)
-	inner.HandleFunc("POST /api/urls", s.apiURLs)
-	for _, v := range control.Verbs() {
-		inner.HandleFunc("POST /api/"+string(v), s.apiControl(v))
+	for pattern, h := range s.api() {
+		inner.HandleFunc(pattern, h)
 	}
 	inner.Handle("GET /static/", http.StripPrefix("/static/", http.FileServerFS(files)))
 	inner.Handle("/asynqmon/", monitor(s.mon))
@@ -126,6 +121,28 @@ func New(o Options) (*Server, error) {
 	outer.Handle("/", guard(o.Login, http.NewCrossOriginProtection().Handler(inner)))
 	s.handler = headers(outer)
 	return s, nil
+}
+
+// api is what answers in JSON, as openapi.json describes it.
+func (s *Server) api() map[string]http.HandlerFunc {
+	all := map[string]http.HandlerFunc{
+		"GET /api/status":   s.apiStatus,
+		"GET /api/why":      s.apiWhy,
+		"GET /api/pages":    s.apiPages,
+		"GET /api/search":   s.apiSearch,
+		"GET /api/hosts":    s.apiHosts,
+		"GET /api/failures": s.apiFailures,
+		"GET /api/events":   s.apiEvents,
+		"POST /api/urls":    s.apiURLs,
+		"GET /api/openapi.json": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(openAPI)
+		},
+	}
+	for _, v := range control.Verbs() {
+		all["POST /api/"+string(v)] = s.apiControl(v)
+	}
+	return all
 }
 
 // ServeHTTP implements http.Handler.
