@@ -179,9 +179,18 @@ func (p *promotion) visits(h *hostRow, l lane, room int) (n int, more bool, err 
 	return n, true, p.rest(l.id, p.w.Now) // others go first
 }
 
-// full leaves a host alone whose window is full. It lasts for Horizon: half of it may drain first.
+// horizon is how much of a host's time is handed out: less once half of the window is taken, so that hosts which have nothing in it,
+// and could be visited at once, find room.
+func (p *promotion) horizon() time.Duration {
+	if 2*p.queued > p.w.Total {
+		return p.w.Horizon / 6
+	}
+	return p.w.Horizon
+}
+
+// full leaves a host alone whose window is full. It lasts for horizon: half of it may drain first.
 func (p *promotion) full(h *hostRow, l lane) error {
-	until := p.w.Now.Add(min(h.pace()*4, p.w.Horizon/2))
+	until := p.w.Now.Add(min(h.pace()*4, max(p.horizon()/2, h.pace())))
 	urgent := p.w.Now
 	if l.priority > 0 {
 		urgent = until
@@ -229,7 +238,11 @@ func (p *promotion) share(delay time.Duration, places int) int {
 	if delay <= 0 {
 		return max(1, p.w.Total/2)
 	}
-	return max(1, places*int(p.w.Horizon/delay))
+	horizon := p.horizon()
+	if delay > horizon/2 { // such a host never has many
+		horizon = p.w.Horizon
+	}
+	return max(1, places*int(horizon/delay))
 }
 
 // troubled hands out a single visit of a host in trouble, when that is to be tried again; or, when it has been in trouble for too

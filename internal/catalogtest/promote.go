@@ -104,6 +104,38 @@ func horizon(w *world) {
 	w.exact()
 }
 
+// Hosts that have to be visited slowly do not fill the window with their minute each: others, with nothing in it, find room.
+func roomForOthers(w *world) {
+	slow := func(c *catalog.Crawl) { c.Delay = time.Second }
+	first, others := w.crawl("first", slow), w.crawl("others", slow)
+	for i := range 60 {
+		for h := range 10 {
+			w.urls(first, fmt.Sprintf("http://h%d.example/%d", h, i))
+		}
+		for h := range 5 {
+			w.urls(others, fmt.Sprintf("http://o%d.example/%d", h, i))
+		}
+	}
+	w.open()
+	of := func(win *catalog.Window) { win.Horizon, win.Total = time.Minute, 200 }
+	w.must(w.Pause(w.Context(), "crawl", "others", w.now))
+	for range 5 {
+		w.promote(of)
+		w.pass(time.Second)
+	}
+	w.must(w.Resume(w.Context(), "crawl", "others", w.now))
+	seen := map[string]int{}
+	for _, b := range w.promote(of) {
+		seen[b.Host] += len(b.Pages)
+	}
+	for h := range 5 {
+		if name := fmt.Sprintf("http://o%d.example:80", h); seen[name] < 5 {
+			w.Errorf("%s was given %d pages, beside hosts that had their minute", name, seen[name])
+		}
+	}
+	w.exact()
+}
+
 func window(w *world) {
 	alone := w.crawl("alone")
 	w.urls(alone, "http://alone.example/1", "http://alone.example/2")
