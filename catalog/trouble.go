@@ -105,6 +105,18 @@ type Failures struct {
 	Err      string    `json:"error"`   // of the example
 }
 
+// FailedPage is one of the pages that failed.
+type FailedPage struct {
+	ID       int64     `json:"id"`
+	URL      string    `json:"url"`
+	Crawl    string    `json:"crawl"`
+	Fault    string    `json:"fault"`
+	Stage    string    `json:"stage"`
+	Attempts int       `json:"attempts"`
+	Last     time.Time `json:"last"`
+	Err      string    `json:"error"`
+}
+
 // Schedule is a submission that is made again and again.
 type Schedule struct {
 	ID   int64           `json:"id"`

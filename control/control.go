@@ -3,10 +3,12 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -44,6 +46,7 @@ type Catalog interface {
 	// Open is how many chosen pages are not closed.
 	Open(ctx context.Context, ch catalog.Choice) (int64, error)
 	Failures(ctx context.Context, ch catalog.Choice) ([]catalog.Failures, error)
+	FailedPages(ctx context.Context, ch catalog.Choice, before int64, limit int) ([]catalog.FailedPage, error)
 }
 
 // Effect is what was done. In JSON it is {"paused":"crawl","name":"docs"} or {"cancelled":17}.
@@ -192,6 +195,24 @@ func Preview(ctx context.Context, c Catalog, v Verb, ch catalog.Choice) (pages i
 		}
 	}
 	return pages, err
+}
+
+// FailedPages lists the chosen pages that failed, the last that were admitted first: up to limit, of IDs below before, 0 for all.
+// Errors are as of Do.
+func FailedPages(ctx context.Context, c Catalog, ch catalog.Choice, before int64, limit int) (out []catalog.FailedPage, err error) {
+	if err := CheckFault(ch); err != nil {
+		return nil, err
+	}
+	all, err := Meant(ctx, c, ch)
+	for _, ch := range all {
+		some, err := c.FailedPages(ctx, ch, before, limit)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	slices.SortFunc(out, func(a, b catalog.FailedPage) int { return cmp.Compare(b.ID, a.ID) })
+	return out[:min(len(out), limit)], err
 }
 
 // single is what a choice of one thing chooses.

@@ -341,7 +341,7 @@ func TestBrowserPages(t *testing.T) {
 	b := browser(t)
 	paths := []string{
 		"/hosts", "/hosts?state=dead", "/hosts?host=a.test", "/hosts?host=" + url.QueryEscape(deadHost), "/hosts?host=" + url.QueryEscape(longHost), "/hosts?host=" + url.QueryEscape(evil),
-		"/failures", "/failures?fault=server_error&host=a.test", "/failures?crawl=" + url.QueryEscape(evil),
+		"/failures", "/failures?fault=server_error", "/failures?fault=server_error&host=a.test", "/failures?crawl=" + url.QueryEscape(evil),
 		"/pages", "/pages?url=" + url.QueryEscape(okPage), "/pages?url=" + url.QueryEscape(badPage), "/pages?url=" + url.QueryEscape("http://a.test/again"),
 		"/pages?url=" + url.QueryEscape(strings.TrimSuffix(longHost, ":80")+"/"+strings.Repeat("x", 300)),
 	}
@@ -349,7 +349,7 @@ func TestBrowserPages(t *testing.T) {
 
 	t.Run("widths", func(t *testing.T) {
 		p := open(t, b, srv.URL)
-		for _, path := range slices.Concat(paths, refused, []string{"/crawls", "/do?verb=cancel&crawl=docs", "/do?verb=retry&host=" + url.QueryEscape(longHost)}) {
+		for _, path := range slices.Concat(paths, refused, []string{"/crawls", "/schedules?remove=1", "/do?verb=cancel&crawl=docs", "/do?verb=retry&host=" + url.QueryEscape(longHost)}) {
 			for _, width := range []int64{380, 768, 1600} {
 				p.do(chromedp.EmulateViewport(width, 800))
 				p.visit(path)
@@ -434,6 +434,8 @@ func TestBrowserPages(t *testing.T) {
 		p.do(call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
 		p.visit("/pages")
 		p.do(chromedp.SendKeys(chromedp.ID("url"), badPage), chromedp.Submit(chromedp.ID("url")), chromedp.WaitReady(chromedp.CSS(".life .bad")))
+		p.visit("/schedules")
+		p.do(chromedp.Click(chromedp.CSS("tbody a")), chromedp.WaitReady(chromedp.CSS("tbody button")), chromedp.Click(chromedp.CSS("tbody button")), chromedp.WaitReady(chromedp.CSS(".sentence[role=status]")))
 		p.visit("/hosts")
 		p.do(chromedp.SendKeys(chromedp.CSS("input[name=host]"), "b.test"), chromedp.Submit(chromedp.CSS("input[name=host]")), chromedp.WaitReady(chromedp.CSS(".facts")))
 		p.clean()
@@ -486,7 +488,14 @@ func TestScreenshots(t *testing.T) {
 		{"do", "/do?verb=cancel&crawl=archive", `document.querySelector("form button") !== null`},
 		{"search", "/search?crawl=handbook&q=" + url.QueryEscape("vimko sta*"), `document.querySelectorAll("mark").length > 3`},
 		{"asynqmon", "/asynqmon/", `document.body.innerText.includes("fetch")`},
+		{"failures", "/failures?fault=server_error", `document.querySelectorAll("tbody tr").length > 4`},
 	} {
+		if picture.name == "failures" {
+			eventually(t, "pages have been tried often enough to fail", func() bool {
+				pages, err := s.catalog.FailedPages(t.Context(), catalog.Choice{Fault: "server_error"}, 0, 5)
+				return err == nil && len(pages) > 3
+			})
+		}
 		p.visit(picture.path)
 		eventually(t, picture.name+" is there", func() bool { return eval[bool](p, picture.ready) })
 		png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())

@@ -161,6 +161,28 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// TestSchedules shows a schedule, asks whether it is to go, and has it gone.
+func TestSchedules(t *testing.T) {
+	srv := serveOn(t, redistest.Start(t), dashboard.Login{}, filled(t))
+	for _, x := range []struct {
+		method, path string
+		status       int
+		want         string
+	}{
+		{"GET", "/schedules", 200, "http://a.test/stored and 1 more"},
+		{"GET", "/schedules?remove=1", 200, `action="/schedules/1/remove"`},
+		{"POST", "/schedules/7/remove", 404, "There is no schedule 7."},
+		{"POST", "/schedules/x/remove", 404, "There is no schedule x."},
+		{"GET", "/schedules", 200, `href="/schedules?remove=1"`},
+		{"POST", "/schedules/1/remove", 200, "Schedule 1 submits nothing any more."},
+		{"GET", "/schedules", 200, "Nothing is submitted again and again."},
+	} {
+		if a := ask(t, x.method, srv.URL+x.path, nil); a.StatusCode != x.status || !strings.Contains(a.body, x.want) {
+			t.Errorf("%s %s: %s, want %d and %s:\n%s", x.method, x.path, a.Status, x.status, x.want, a.body)
+		}
+	}
+}
+
 // TestCrawls starts a crawl by the form, and has it say what is wrong without losing what was typed.
 func TestCrawls(t *testing.T) {
 	rdb, url := redistest.Client(t)

@@ -45,6 +45,10 @@ type Catalog interface {
 	explain.Catalog
 	control.Catalog // whose Failures is ErrNotFound when there is no such crawl, host or submitter
 	Search(ctx context.Context, q catalog.Query) (catalog.Found, error)
+	// Schedules lists those that are due until then.
+	Schedules(ctx context.Context, until time.Time) ([]catalog.Schedule, error)
+	// RemoveSchedule returns catalog.ErrNotFound when there is no such schedule.
+	RemoveSchedule(ctx context.Context, id int64) error
 	// Check tells whether the database can be written.
 	Check(ctx context.Context) error
 }
@@ -99,6 +103,8 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("GET /pages", s.page)
 	inner.HandleFunc("GET /crawls", s.crawlList)
 	inner.HandleFunc("POST /crawls", s.newCrawl)
+	inner.HandleFunc("GET /schedules", s.schedules)
+	inner.HandleFunc("POST /schedules/{id}/remove", s.unschedule)
 	inner.HandleFunc("GET /workers", s.workers)
 	inner.HandleFunc("GET /stages/{stage}", s.stage)
 	inner.HandleFunc("GET /do", s.do)
@@ -126,14 +132,17 @@ func New(o Options) (*Server, error) {
 // api is what answers in JSON, as openapi.json describes it.
 func (s *Server) api() map[string]http.HandlerFunc {
 	all := map[string]http.HandlerFunc{
-		"GET /api/status":   s.apiStatus,
-		"GET /api/why":      s.apiWhy,
-		"GET /api/pages":    s.apiPages,
-		"GET /api/search":   s.apiSearch,
-		"GET /api/hosts":    s.apiHosts,
-		"GET /api/failures": s.apiFailures,
-		"GET /api/events":   s.apiEvents,
-		"POST /api/urls":    s.apiURLs,
+		"GET /api/status":            s.apiStatus,
+		"GET /api/why":               s.apiWhy,
+		"GET /api/pages":             s.apiPages,
+		"GET /api/search":            s.apiSearch,
+		"GET /api/hosts":             s.apiHosts,
+		"GET /api/failures":          s.apiFailures,
+		"GET /api/failures/pages":    s.apiFailedPages,
+		"GET /api/schedules":         s.apiSchedules,
+		"DELETE /api/schedules/{id}": s.apiUnschedule,
+		"GET /api/events":            s.apiEvents,
+		"POST /api/urls":             s.apiURLs,
 		"GET /api/openapi.json": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = w.Write(openAPI)

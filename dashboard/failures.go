@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,8 +55,13 @@ type failuresPage struct {
 	Crawls []string
 	Groups []failureGroup
 	Rule   *fault.Rule // of the one kind that is shown
+	Pages  []catalog.FailedPage
+	Older  string // link to those before the pages; "" when there are none
 	Error  string
 }
+
+// failedAtOnce is how many failed pages are listed at once.
+const failedAtOnce = 50
 
 // Link leads to the same choice with another kind; "" for all kinds.
 func (p failuresPage) Link(kind string) string {
@@ -129,8 +135,21 @@ func (s *Server) failures(w http.ResponseWriter, r *http.Request) {
 	}
 	if ch.Fault != "" {
 		p.Title, p.Rule = "Failures: "+strings.ReplaceAll(ch.Fault, "_", " "), new(fault.Of(fault.Kind(ch.Fault)))
+		if p.Pages, err = s.failedPages(r, ch); err != nil && !errors.Is(err, catalog.ErrNotFound) {
+			s.fail(w, r, err)
+			return
+		}
+		if n := len(p.Pages); n == failedAtOnce {
+			p.Older = fmt.Sprintf("%s&before=%d", p.Link(ch.Fault), p.Pages[n-1].ID)
+		}
 	}
 	s.render(w, r, http.StatusOK, "failures.html", p)
+}
+
+// failedPages are those of the choice, from where the request goes on.
+func (s *Server) failedPages(r *http.Request, ch catalog.Choice) ([]catalog.FailedPage, error) {
+	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // anything else: from the first on
+	return control.FailedPages(r.Context(), s.o.Catalog, ch, max(before, 0), failedAtOnce)
 }
 
 func (s *Server) apiFailures(w http.ResponseWriter, r *http.Request) {
@@ -140,19 +159,33 @@ func (s *Server) apiFailures(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	groups, err := s.failuresOf(r, ch)
-	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		s.json(w, r, http.StatusNotFound, apiError{notFound(err).Error()})
-		return
-	case err != nil:
-		s.fail(w, r, err)
-		return
-	}
 	out := []catalog.Failures{} // a list, if an empty one
 	for _, g := range groups {
 		out = append(out, g.Failures)
 	}
-	s.json(w, r, http.StatusOK, out)
+	s.found(w, r, out, err)
+}
+
+func (s *Server) apiFailedPages(w http.ResponseWriter, r *http.Request) {
+	ch, err := choiceOf(r)
+	if err != nil {
+		s.json(w, r, http.StatusBadRequest, apiError{err.Error()})
+		return
+	}
+	pages, err := s.failedPages(r, ch)
+	s.found(w, r, append([]catalog.FailedPage{}, pages...), err)
+}
+
+// found answers with v, or with why there is none.
+func (s *Server) found(w http.ResponseWriter, r *http.Request, v any, err error) {
+	switch {
+	case errors.Is(err, catalog.ErrNotFound):
+		s.json(w, r, http.StatusNotFound, apiError{notFound(err).Error()})
+	case err != nil:
+		s.fail(w, r, err)
+	default:
+		s.json(w, r, http.StatusOK, v)
+	}
 }
 
 // notFound is a catalog's word for what is not there, without its own name for that.

@@ -94,6 +94,7 @@ func filled(t *testing.T) *sqlite.Catalog {
 		_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Failed, Reason: "server_error", Now: now, Stage: "fetch", Attempts: 4, Err: "HTTP 500 " + evil})
 		must(err)
 	}
+	must(c.AddSchedule(ctx, catalog.Schedule{Key: "k", Spec: "@every 1h", Next: now.Add(time.Hour), Task: json.RawMessage(`{"crawl":"docs","sub":"ann","urls":["` + okPage + `","http://a.test/b"]}`)}))
 	p = visits["http://a.test/gone"]
 	_, err = c.CloseVisit(ctx, catalog.Closing{Page: p.ID, Visit: p.Visit, State: catalog.Ended, Reason: "not_found", Status: 404, Now: now})
 	must(err)
@@ -142,7 +143,8 @@ func TestPages(t *testing.T) {
 		{"a host that is none", full, "/hosts?host=" + url.QueryEscape(evil), 200, []string{"There is no host"}},
 
 		{"failures", full, "/failures", 200, []string{"server error</a>", "the host answers with a server error", "HTTP 500"}},
-		{"failures of a kind", full, "/failures?fault=server_error", 200, []string{"Failures: server error</h1>", "A page is tried 3 more times", "trawl retry --fault server_error", "All kinds"}},
+		{"failures of a kind", full, "/failures?fault=server_error", 200, []string{"Failures: server error</h1>", "A page is tried 3 more times", "trawl retry --fault server_error", "All kinds", badPage, "HTTP 500"}},
+		{"failures of a kind, further on", full, "/failures?fault=server_error&before=1", 200, []string{"Failures: server error</h1>", "<tbody></tbody>"}},
 		{"failures of a kind without any", full, "/failures?fault=tls", 200, []string{"No page has failed of this."}},
 		{"failures of a host", full, "/failures?host=a.test&crawl=docs", 200, []string{"<option selected>docs</option>", okHost, "trawl retry --crawl docs --host a.test"}},
 		{"failures of a host without any", full, "/failures?host=b.test", 200, []string{"No page has failed, of those that are chosen."}},
@@ -200,6 +202,8 @@ func TestPagesAPI(t *testing.T) {
 		{"no such host", full, "/api/hosts?host=nowhere.test", 404, `there is no host "nowhere.test"`},
 		{"failures of no such kind", full, "/api/failures?fault=luck", 400, `fault "luck"`},
 		{"failures of no such crawl", full, "/api/failures?crawl=none", 404, `there is no crawl "none"`},
+		{"failed pages of no such kind", full, "/api/failures/pages?fault=luck", 400, `fault "luck"`},
+		{"failed pages of no such host", full, "/api/failures/pages?host=nowhere.test", 404, `there is no host "nowhere.test"`},
 		{"no page named", full, "/api/pages", 400, "say which page"},
 		{"no URL", full, "/api/pages?url=ftp://a.test/", 400, "refused"},
 		{"a page of no such crawl", full, "/api/pages?url=http://a.test/stored&crawl=none", 404, `there is no crawl "none"`},
@@ -243,6 +247,9 @@ func TestPagesAPI(t *testing.T) {
 	failures := list(full, "/api/failures?host=a.test&crawl=docs&fault=server_error")
 	if len(failures) != 1 || failures[0]["pages"] != 2.0 || failures[0]["example"] != evilPage {
 		t.Fatalf("failures: %v", failures)
+	}
+	if failed := list(full, "/api/failures/pages?host=a.test&fault=server_error"); len(failed) != 2 || failed[0]["url"] != evilPage || failed[1]["url"] != badPage {
+		t.Errorf("failed pages: %v", failed)
 	}
 	keys(t, "group of failures", failures[0], "fault", "pages", "hosts", "attempts", "first", "last", "example", "error")
 

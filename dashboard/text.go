@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/trawl/catalog"
 	"example.org/trawl/status"
 )
 
@@ -14,6 +15,7 @@ var textFunctions = template.FuncMap{
 	"plain": status.Printable,
 	"web":   web,
 	"secs":  secs,
+	"met":   met,
 	"day":   func(t time.Time) string { return t.Local().Format(time.DateTime) },
 }
 
@@ -24,6 +26,11 @@ func web(raw string) string {
 		return ""
 	}
 	return u.String()
+}
+
+// met is what a page met, without the page and the stage, which are shown beside it.
+func met(f catalog.FailedPage) string {
+	return strings.TrimPrefix(f.Err, f.Stage+" "+f.URL+": ")
 }
 
 // secs writes a number of seconds; 0 stands for none.

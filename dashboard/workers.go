@@ -91,7 +91,9 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request) {
 	p := stagePage{frame: frame{Title: "Stage " + string(kind), Nav: "overview", At: time.Now()}, Stage: st.Stages[i], Charts: stageCharts(window, kind)}
 	last := signals.Over(window.Ticks[max(len(window.Ticks)-int(stageSpan/signals.Every), 0):])
 	p.Span = last.Span.Seconds()
+	var whole signals.Flow
 	if f := last.Stages[kind]; f != nil {
+		whole = *f
 		for k, n := range f.Faults {
 			p.Faults = append(p.Faults, share{Reason: string(k), N: n})
 		}
@@ -101,7 +103,7 @@ func (s *Server) stage(w http.ResponseWriter, r *http.Request) {
 		for _, x := range []struct {
 			name string
 			h    signals.Hist
-		}{{"DNS", last.Web.DNS}, {"connect", last.Web.Connect}, {"TLS", last.Web.TLS}, {"first byte", last.Web.FirstByte}, {"body", last.Web.Body}} {
+		}{{"DNS", last.Web.DNS}, {"connect", last.Web.Connect}, {"TLS", last.Web.TLS}, {"first byte", last.Web.FirstByte}, {"body", last.Web.Body}, {"all, with the wait for the host's turn", whole.Service}} {
 			p.Parts = append(p.Parts, partRow{x.name, float64(x.h.Quantile(0.5).Microseconds()) / 1000, float64(x.h.Quantile(0.95).Microseconds()) / 1000})
 		}
 		for what, name := range map[string]string{"host": signals.ByHost, "type": signals.ByType} {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -307,6 +308,31 @@ func (c *Catalog) Failures(ctx context.Context, ch catalog.Choice) (out []catalo
 			err = nil
 		}
 	}
+	return out, wrap(err)
+}
+
+// FailedPages lists the chosen pages that failed, the last that were admitted first: up to limit, of IDs below before, 0 for all.
+func (c *Catalog) FailedPages(ctx context.Context, ch catalog.Choice, before int64, limit int) (out []catalog.FailedPage, err error) {
+	if err := c.exists(ctx, ch); err != nil {
+		return nil, err
+	}
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.url, c.name, f.kind, f.stage, f.attempts, f.last_at, f.error
+		FROM failures f CROSS JOIN pages p ON p.id=f.page_id JOIN crawls c ON c.id=p.crawl_id
+		WHERE f.page_id<?5 AND (?4='' OR f.kind=?4) AND p.state=3 AND `+chosen+` ORDER BY f.page_id DESC LIMIT ?6`, ch.Crawl, ch.Host, ch.Submitter, ch.Fault, before, limit)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	err = each(rows, func(r *sql.Rows) error {
+		var f catalog.FailedPage
+		var last int64
+		err := r.Scan(&f.ID, &f.URL, &f.Crawl, &f.Fault, &f.Stage, &f.Attempts, &last, &f.Err)
+		f.Last = time.UnixMilli(last).UTC()
+		out = append(out, f)
+		return err
+	})
 	return out, wrap(err)
 }
 

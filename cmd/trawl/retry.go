@@ -59,19 +59,26 @@ func manyCommand(a *app, cmd *cobra.Command, v control.Verb) *cobra.Command {
 
 func failuresCommand(a *app) *cobra.Command {
 	var o choice
+	var pages bool
+	var limit int
 	cmd := &cobra.Command{
 		Use:     "failures",
 		Short:   "Show the pages that failed, by kind",
 		Long:    "Show what pages failed of: how many, of how many hosts, after how many tries, since when, and an example. trawl retry replays them.",
-		Example: "  trawl failures\n  trawl failures --host example.org\n  trawl retry --fault connect_refused",
+		Example: "  trawl failures\n  trawl failures --host example.org\n  trawl failures --fault tls --pages\n  trawl retry --fault connect_refused",
 		Args:    submit.Args(cobra.NoArgs),
 	}
 	o.flags(cmd, true)
+	cmd.Flags().BoolVar(&pages, "pages", false, "list the pages themselves, the last that were admitted first")
+	cmd.Flags().IntVar(&limit, "limit", 100, "most pages to list")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
 			meant, err := o.meant(cmd.Context(), c)
 			if err != nil {
 				return err
+			}
+			if pages {
+				return printFailedPages(cmd, c, o, limit)
 			}
 			all := []catalog.Failures{}
 			for _, ch := range meant {
@@ -89,6 +96,22 @@ func failuresCommand(a *app) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+func printFailedPages(cmd *cobra.Command, c *sqlite.Catalog, o choice, limit int) error {
+	all, err := control.FailedPages(cmd.Context(), c, o.Choice, 0, limit)
+	switch {
+	case err != nil:
+		return known(err)
+	case o.json:
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]catalog.FailedPage{}, all...))
+	}
+	t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "page\tcrawl\tfault\tstage\ttries\tlast\terror")
+	for _, f := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", status.Printable(f.URL), f.Crawl, f.Fault, f.Stage, f.Attempts, f.Last.Local().Format(time.DateTime), status.Printable(f.Err))
+	}
+	return t.Flush()
 }
 
 func printFailures(w io.Writer, all []catalog.Failures) {

@@ -14,7 +14,6 @@ import (
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
-	"example.org/trawl/tasks"
 )
 
 func schedulesCommand(a *app) *cobra.Command {
@@ -55,16 +54,17 @@ func schedulesCommand(a *app) *cobra.Command {
 }
 
 func printSchedules(cmd *cobra.Command, c *sqlite.Catalog, asJSON bool) error {
-	all, err := c.Schedules(cmd.Context(), time.Now().AddDate(100, 0, 0))
+	all, err := status.Schedules(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
 	out := cmd.OutOrStdout()
 	if asJSON {
-		if all == nil {
-			all = []catalog.Schedule{}
+		list := []catalog.Schedule{}
+		for _, s := range all {
+			list = append(list, s.Schedule)
 		}
-		return json.NewEncoder(out).Encode(all)
+		return json.NewEncoder(out).Encode(list)
 	}
 	if len(all) == 0 {
 		fmt.Fprintln(out, "nothing is scheduled: enqueue --every 24h URL sets something up")
@@ -73,21 +73,11 @@ func printSchedules(cmd *cobra.Command, c *sqlite.Catalog, asJSON bool) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "id\twhen\tnext\tlast\tcrawl\tsubmitter\tURLs")
 	for _, s := range all {
-		var task tasks.Admit
-		if err := json.Unmarshal(s.Task, &task); err != nil {
-			return fmt.Errorf("schedule %d: %w", s.ID, err)
-		}
-		last, what := "-", "-"
+		last := "-"
 		if s.Last != nil {
 			last = s.Last.Local().Format(time.DateTime)
 		}
-		if len(task.URLs) > 0 {
-			what = status.Printable(task.URLs[0])
-		}
-		if n := len(task.URLs); n > 1 {
-			what += fmt.Sprintf(" and %d more", n-1)
-		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Spec, s.Next.Local().Format(time.DateTime), last, task.Crawl, task.Submitter, what)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Spec, s.Next.Local().Format(time.DateTime), last, s.Submits.Crawl, s.Submits.Submitter, s.What())
 	}
 	return t.Flush()
 }

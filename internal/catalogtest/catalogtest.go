@@ -52,8 +52,6 @@ type Control interface {
 	Mazes(ctx context.Context, crawl int64, limit int) ([]catalog.Maze, error)
 	// Maze returns the maze that a page is in, nil for none.
 	Maze(ctx context.Context, page int64) (*catalog.Maze, error)
-	// RemoveSchedule returns catalog.ErrNotFound when there is no such schedule.
-	RemoveSchedule(ctx context.Context, id int64) error
 }
 
 // Sound is a catalog that can look at what it is made of, where the front does not show it. It is asked after every step.

@@ -1,6 +1,7 @@
 package catalogtest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -442,6 +443,33 @@ func failures(w *world) {
 	is(catalog.Choice{Fault: "reset"})
 	is(catalog.Choice{Crawl: "b"}, catalog.Failures{Fault: "unreachable", Pages: 1, Hosts: 1, Attempts: 3, First: at(4), Last: at(4), Example: "http://x.example/b/ann", Err: "it did not answer"})
 	is(catalog.Choice{Host: "http://y.example:80", Submitter: "bob"}, catalog.Failures{Fault: "tls", Pages: 1, Hosts: 1, Attempts: 3, First: at(3), Last: at(3), Example: "http://y.example/a/bob", Err: "it did not answer"})
+	list := func(ch catalog.Choice, before int64, want ...string) int64 {
+		w.Helper()
+		got, err := w.FailedPages(ctx, ch, before, 2)
+		w.must(err)
+		var urls []string
+		last := int64(0)
+		for _, f := range got {
+			urls, last = append(urls, f.URL), f.ID
+			if p, err := w.Page(ctx, f.Crawl, f.URL); err != nil || p.ID != f.ID || p.Reason != f.Fault || f.Attempts != 3 || f.Stage != "fetch" || f.Err != "it did not answer" || f.Last.IsZero() {
+				w.Errorf("%+v is listed of %+v (%v)", f, p, err)
+			}
+		}
+		w.same(fmt.Sprintf("failed pages of %+v before %d", ch, before), urls, want)
+		return last
+	}
+	all := sortedKeys(pages)[:5]
+	slices.SortFunc(all, func(a, b string) int { return cmp.Compare(pages[b].ID, pages[a].ID) })
+	for i, name := range all {
+		all[i] = pages[name].URL
+	}
+	last := list(catalog.Choice{}, 0, all[:2]...)
+	last = list(catalog.Choice{}, last, all[2:4]...)
+	list(catalog.Choice{}, last, all[4])
+	list(catalog.Choice{Fault: "tls", Host: "http://y.example:80"}, 0, "http://y.example/a/bob")
+	list(catalog.Choice{Fault: "reset"}, 0)
+	_, err := w.FailedPages(ctx, catalog.Choice{Crawl: "nowhere"}, 0, 2)
+	w.is(err, catalog.ErrNotFound)
 	// Those that are to be visited again have not failed, and neither have those that were cancelled then.
 	cr, err := w.Catalog.Crawl(ctx, "a")
 	w.must(err)
