@@ -5,7 +5,7 @@ TOOL    = $(GO) tool -modfile=tools.mod
 WARCIO  = .tools/node_modules/warcio/dist/index.js
 export CGO_ENABLED = 0
 
-.PHONY: build run test check fmt need screenshots bench-why
+.PHONY: build run test check fmt need screenshots bench-why bench-pages
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -46,3 +46,9 @@ screenshots: need
 # Whether the diagnosis tells the truth: every scenario twenty times, in about half an hour. bench/WHY.md has the table.
 bench-why:
 	$(GO) test ./bench/why -run TestConfusion -timeout 2h -v -seeds 20 -table ../WHY.md
+
+# How long the dashboard's pages take, with 10,000 and with 2,000,000 pages in the frontier. bench/PAGES.md has the tables.
+bench-pages:
+	printf "# How long the dashboard's pages take\n\nMade by \`make bench-pages\` on two cores that also run the crawl, its Redis and the web that is crawled; each is asked for forty times.\n" > bench/PAGES.md
+	$(GO) test ./bench/pages -v -count=1 -timeout 1h -pages 10000 -stored 10000 -times 40 -table ../PAGES.md
+	$(GO) test ./bench/pages -v -count=1 -timeout 1h -pages 2000000 -stored 10000 -times 40 -table ../PAGES.md

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -28,7 +29,9 @@ type Config struct {
 	DNS         []Addr `env:"TRAWL_DNS"`
 	Login       Login  `env:"TRAWL_LOGIN"`
 	Shards      int    `env:"TRAWL_SHARDS" envDefault:"1"`
-	Alert       string `env:"TRAWL_ALERT"` // a URL or a command that is told when something is wrong
+	Alert       string `env:"TRAWL_ALERT"`  // a URL or a command that is told when something is wrong
+	Canary      string `env:"TRAWL_CANARY"` // URL of a page that is always there
+	Profiles    string `env:"TRAWL_PPROF"`  // port of the profiles of a process without a dashboard; "" for none, 0 for any
 	Log         Log    `env:"TRAWL_LOG"`
 	// OpenTelemetry's own names, which its library reads too: without one of them there are no traces.
 	OTLP       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
@@ -160,6 +163,12 @@ func (c Config) Validate() error {
 	}
 	if strings.ContainsAny(c.Contact, "\r\n") {
 		errs = append(errs, errors.New("TRAWL_CONTACT: want one line"))
+	}
+	if u, err := url.Parse(c.Canary); c.Canary != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		errs = append(errs, errors.New("TRAWL_CANARY: want the URL of a page, as in https://example.org/"))
+	}
+	if _, err := strconv.ParseUint(c.Profiles, 10, 16); c.Profiles != "" && err != nil {
+		errs = append(errs, fmt.Errorf("TRAWL_PPROF %q: want a port, or 0 for any that is free", c.Profiles))
 	}
 	_, derr := c.DatabasePath()
 	_, serr := c.StoreDir()

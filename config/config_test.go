@@ -51,6 +51,8 @@ func TestBadValuesAreNamed(t *testing.T) {
 		{"TRAWL_DNS=resolver", "TRAWL_DNS"},
 		{"TRAWL_LOGIN=ann", "TRAWL_LOGIN: want user:password"},
 		{"TRAWL_LOG=loud", "TRAWL_LOG"},
+		{"TRAWL_CANARY=example.org", "TRAWL_CANARY: want the URL of a page"},
+		{"TRAWL_PPROF=localhost:1", `TRAWL_PPROF "localhost:1": want a port`},
 		{"DATABASE_URL=mysql://h/db", "DATABASE_URL"},
 		{"STORE_URL=ftp://h/dir", "STORE_URL"},
 		{"TRAWL_SHARDS=4", "TRAWL_SHARDS"},

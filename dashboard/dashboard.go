@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +110,7 @@ func New(o Options) (*Server, error) {
 	inner.HandleFunc("POST /do", s.do)
 	inner.HandleFunc("GET /search", s.search)
 	inner.HandleFunc("GET /live", s.live)
+	inner.Handle("/debug/pprof/", profiles())
 	if o.Metrics != nil {
 		inner.Handle("GET /metrics", o.Metrics)
 	}
@@ -227,30 +227,22 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	recent, err := events.Last(r.Context(), s.o.Redis, lookBack)
+	recent, err := events.Last(r.Context(), s.o.Redis, recentEvents, lookBack, telling)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	report, _ := s.diagnosis(r.Context())
-	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Why: report, Sentence: sentence(st), Events: newest(recent)}
+	p := overviewPage{frame: frame{Title: "Overview", Nav: "overview", At: time.Now()}, Status: st, Why: report, Sentence: sentence(st), Events: recent}
 	p.Backlog, p.Open = shares(st)
 	s.render(w, r, http.StatusOK, "overview.html", p)
 }
 
-// newest are the events to show: the last first, without those that say little, which are starts and the periodic work that went
-// well. That comes every second, and would soon be all that there is.
-func newest(all []events.Event) (out []events.Event) {
-	for _, e := range slices.Backward(all) {
-		periodic := e.Stage == tasks.KindPromote || e.Stage == tasks.KindReconcile
-		if e.What == events.Started || periodic && e.What == events.Done {
-			continue
-		}
-		if out = append(out, e); len(out) == recentEvents {
-			break
-		}
-	}
-	return out
+// telling tells whether an event is to be shown: starts say little, and so does the periodic work that went well, which comes every
+// second and would soon be all that there is.
+func telling(e events.Event) bool {
+	periodic := e.Stage == tasks.KindPromote || e.Stage == tasks.KindReconcile
+	return e.What != events.Started && (!periodic || e.What != events.Done)
 }
 
 type searchPage struct {

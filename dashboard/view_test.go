@@ -78,30 +78,16 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-func TestNewest(t *testing.T) {
-	all := []events.Event{
-		{ID: "old", What: events.Done, Stage: tasks.KindStore},
-		{ID: "bad tick", What: events.Failed, Stage: tasks.KindPromote},
-		{ID: "start", What: events.Started, Stage: tasks.KindFetch},
-		{ID: "new", What: events.Retrying, Stage: tasks.KindFetch},
-	}
-	for range 3 * recentEvents { // an idle minute
-		all = append(all, events.Event{ID: "tick", What: events.Done, Stage: tasks.KindPromote}, events.Event{ID: "tick", What: events.Done, Stage: tasks.KindReconcile})
-	}
-	ids := func(es []events.Event) (out []string) {
-		for _, e := range es {
-			out = append(out, e.ID)
+func TestTelling(t *testing.T) {
+	for want, all := range map[bool][]events.Event{
+		true:  {{What: events.Done, Stage: tasks.KindStore}, {What: events.Failed, Stage: tasks.KindPromote}, {What: events.Retrying, Stage: tasks.KindFetch}, {What: events.Admitted}},
+		false: {{What: events.Started, Stage: tasks.KindFetch}, {What: events.Done, Stage: tasks.KindPromote}, {What: events.Done, Stage: tasks.KindReconcile}},
+	} {
+		for _, e := range all {
+			if telling(e) != want {
+				t.Errorf("%+v: want %v", e, want)
+			}
 		}
-		return out
-	}
-	if diff := cmp.Diff([]string{"new", "bad tick", "old"}, ids(newest(all))); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	for range 2 * recentEvents {
-		all = append(all, events.Event{What: events.Admitted})
-	}
-	if got := len(newest(all)); got != recentEvents {
-		t.Errorf("%d events, want %d", got, recentEvents)
 	}
 }
 

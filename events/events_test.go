@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -68,12 +69,42 @@ func TestFieldsOfTheFeed(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"at": "1772000000123", "event": "admitted"}, got[1].Values); diff != "" || id == "" {
 		t.Errorf("what has no value is left out, and the ID %q is given (-want +got):\n%s", id, diff)
 	}
-	back, err := events.Last(t.Context(), rdb, 10)
+	back, err := events.Last(t.Context(), rdb, 10, 1000, func(events.Event) bool { return true })
 	if err != nil || len(back) != 2 {
 		t.Fatal(back, err)
 	}
-	if diff := cmp.Diff(full, back[0], cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(full, back[1], cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("written and read (-want +got):\n%s", diff)
+	}
+}
+
+// Last looks as far back as it is told to for what is wanted.
+func TestLast(t *testing.T) {
+	rdb, _ := redistest.Client(t)
+	f := events.NewFeed(rdb, slog.New(slog.DiscardHandler))
+	numbered(f, 0, 100)
+	f.Close()
+	for _, x := range []struct {
+		n, among, each int
+		want           []string
+	}{
+		{2, 1000, 1, []string{"99", "98"}},
+		{3, 1000, 40, []string{"80", "40", "0"}}, // beyond the first part that is read
+		{3, 70, 40, []string{"80", "40"}},
+		{3, 20, 40, []string{"80"}},
+		{3, 19, 40, nil},
+	} {
+		got, err := events.Last(t.Context(), rdb, x.n, x.among, func(e events.Event) bool {
+			i, err := strconv.Atoi(e.URL)
+			return err == nil && i%x.each == 0
+		})
+		var urls []string
+		for _, e := range got {
+			urls = append(urls, e.URL)
+		}
+		if !slices.Equal(urls, x.want) || err != nil {
+			t.Errorf("%+v: %v (%v)", x, urls, err)
+		}
 	}
 }
 

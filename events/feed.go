@@ -112,15 +112,25 @@ type Nowhere struct{}
 // Record implements pipeline.Recorder.
 func (Nowhere) Record(Event) {}
 
-// Last returns the newest n events, the oldest of them first.
-func Last(ctx context.Context, rdb redis.UniversalClient, n int64) ([]Event, error) {
-	entries, err := rdb.XRevRangeN(ctx, FeedStream, "+", "-", n).Result()
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", FeedStream, err)
-	}
-	out := make([]Event, len(entries))
-	for i, e := range entries {
-		out[len(entries)-1-i] = parse(e.Values)
+// Last returns the newest n events that keep wants, the newest first, of the newest among.
+func Last(ctx context.Context, rdb redis.UniversalClient, n, among int, keep func(Event) bool) (out []Event, err error) {
+	end := "+"
+	for part := 8 * n; among > 0; among -= part {
+		entries, err := rdb.XRevRangeN(ctx, FeedStream, end, "-", int64(min(part, among))).Result()
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", FeedStream, err)
+		}
+		for _, x := range entries {
+			if e := parse(x.Values); keep(e) {
+				if out = append(out, e); len(out) == n {
+					return out, nil
+				}
+			}
+			end = "(" + x.ID
+		}
+		if len(entries) < part {
+			break
+		}
 	}
 	return out, nil
 }

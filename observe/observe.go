@@ -41,6 +41,7 @@ type Options struct {
 	Role    string // worker, scheduler, web or up
 	Version string
 	Stages  []tasks.Kind // that the process serves
+	Profile string       // host:port of its profiles; "" for none
 	Fold    *signals.Fold
 	Redis   redis.UniversalClient // where the beats are written
 	Alerts  *Alerts               // who is told when something is wrong; nil: nobody

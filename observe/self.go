@@ -27,7 +27,7 @@ type self struct {
 func newSelf(o Options) *self {
 	host, _ := os.Hostname()
 	s := &self{process: signals.Process{
-		ID: tasks.NewID(), Host: host, PID: os.Getpid(), Role: o.Role, Version: o.Version, Started: time.Now(), Stages: o.Stages, Cores: runtime.GOMAXPROCS(0),
+		ID: tasks.NewID(), Host: host, PID: os.Getpid(), Role: o.Role, Version: o.Version, Started: time.Now(), Stages: o.Stages, Profile: o.Profile, Cores: runtime.GOMAXPROCS(0),
 	}}
 	s.proc, _ = process.NewProcess(int32(os.Getpid()))
 	var files syscall.Rlimit

@@ -34,6 +34,7 @@ type Process struct {
 	Role    string       `json:"role"` // worker, scheduler, web or up
 	Version string       `json:"v,omitempty"`
 	Started time.Time    `json:"since"`
+	Profile string       `json:"pprof,omitempty"`  // host:port of its profiles
 	Stages  []tasks.Kind `json:"stages,omitempty"` // that it serves
 	CPU     float64      `json:"cpu"`              // cores that it used
 	Busy    float64      `json:"busy"`             // part of the machine's cores that anybody used

@@ -275,35 +275,40 @@ func (c *Catalog) Open(ctx context.Context, ch catalog.Choice) (n int64, err err
 	return n, wrap(err)
 }
 
-// failuresRead bounds the failures that Failures looks into; beyond it, hosts and times are of the first ones alone.
-const failuresRead = 100_000
+// failuresRead bounds the failures that Failures looks into; beyond it tries and times are of some alone, never the number of pages.
+const failuresRead = 1000
 
 // Failures groups the failed pages by what they failed of.
 func (c *Catalog) Failures(ctx context.Context, ch catalog.Choice) (out []catalog.Failures, err error) {
 	if err := c.exists(ctx, ch); err != nil {
 		return nil, err
 	}
-	rows, err := c.reads.QueryContext(ctx, `SELECT kind, count(*), count(DISTINCT host_id), sum(attempts), min(first_at), max(last_at), max(page_id)
-		FROM (SELECT f.kind, f.attempts, f.first_at, f.last_at, f.page_id, p.host_id FROM failures f CROSS JOIN pages p ON p.id=f.page_id
-			WHERE (?4='' OR f.kind=?4) AND p.state=3 AND `+chosen+` LIMIT ?5)
-		GROUP BY kind ORDER BY count(*) DESC, kind`, ch.Crawl, ch.Host, ch.Submitter, ch.Fault, failuresRead)
+	rows, err := c.reads.QueryContext(ctx, `SELECT reason, sum(pages), count(*), max(last) FROM (
+			SELECT reason, count(*) AS pages, max(id) AS last FROM pages p INDEXED BY pages_failed WHERE p.state=3 AND (?4='' OR p.reason=?4) AND `+chosen+` GROUP BY reason, host_id)
+		GROUP BY reason ORDER BY sum(pages) DESC, reason`, ch.Crawl, ch.Host, ch.Submitter, ch.Fault)
 	if err != nil {
 		return nil, sqlError(err)
 	}
 	var examples []int64
 	err = each(rows, func(r *sql.Rows) error {
 		var f catalog.Failures
-		var first, last, example int64
-		err := r.Scan(&f.Fault, &f.Pages, &f.Hosts, &f.Attempts, &first, &last, &example)
-		f.First, f.Last = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
+		var example int64
+		err := r.Scan(&f.Fault, &f.Pages, &f.Hosts, &example)
 		out, examples = append(out, f), append(examples, example)
 		return err
 	})
-	for i, id := range examples {
-		if err != nil {
-			return nil, sqlError(err)
+	for i := range out {
+		f := &out[i]
+		var first, last int64
+		if err == nil {
+			err = c.reads.QueryRowContext(ctx, `SELECT coalesce(sum(attempts), 0), coalesce(min(first_at), 0), coalesce(max(last_at), 0)
+				FROM (SELECT f.attempts, f.first_at, f.last_at FROM pages p INDEXED BY pages_failed CROSS JOIN failures f ON f.page_id=p.id
+					WHERE p.state=3 AND p.reason=?4 AND `+chosen+` LIMIT ?5)`, ch.Crawl, ch.Host, ch.Submitter, f.Fault, failuresRead/len(out)).Scan(&f.Attempts, &first, &last)
 		}
-		err = c.reads.QueryRowContext(ctx, `SELECT p.url, f.error FROM failures f JOIN pages p ON p.id=f.page_id WHERE f.page_id=?`, id).Scan(&out[i].Example, &out[i].Err)
+		f.First, f.Last = time.UnixMilli(first).UTC(), time.UnixMilli(last).UTC()
+		if err == nil {
+			err = c.reads.QueryRowContext(ctx, `SELECT p.url, f.error FROM failures f JOIN pages p ON p.id=f.page_id WHERE f.page_id=?`, examples[i]).Scan(&f.Example, &f.Err)
+		}
 		if errors.Is(err, sql.ErrNoRows) { // it was closed meanwhile
 			err = nil
 		}

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -181,18 +183,16 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 		}
 		crawl = cr.ID
 	}
-	const from = ` FROM fts JOIN cat.pages p ON p.id=fts.rowid JOIN cat.crawls w ON w.id=p.crawl_id
-		WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0`
+	const from = ` FROM fts JOIN cat.pages p ON p.id=fts.rowid WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0`
 	conn, err := c.index.joined(ctx)
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
 	defer conn.Close()
-	if err := conn.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
-		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
-	}
-	rows, err := conn.QueryContext(ctx, `SELECT p.id, p.url, w.name, p.title, p.fetched_at`+from+
-		` ORDER BY fts.rank LIMIT ? OFFSET ?`, match, crawl, crawl, q.Limit, q.From)
+	// All matches are read once, for their number and their rank; the rest is read of the few that are shown.
+	rows, err := conn.QueryContext(ctx, `WITH best AS MATERIALIZED (SELECT p.id, fts.rank, count(*) OVER () AS all_of_them`+from+` ORDER BY fts.rank LIMIT ? OFFSET ?)
+		SELECT p.id, p.url, w.name, p.title, p.fetched_at, best.all_of_them FROM best JOIN cat.pages p ON p.id=best.id JOIN cat.crawls w ON w.id=p.crawl_id ORDER BY best.rank`,
+		match, crawl, crawl, q.Limit, q.From)
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
@@ -200,7 +200,7 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 	err = each(rows, func(r *sql.Rows) error {
 		var h catalog.Hit
 		var id, at int64
-		err := r.Scan(&id, &h.URL, &h.Crawl, &h.Title, &at)
+		err := r.Scan(&id, &h.URL, &h.Crawl, &h.Title, &at, &out.Total)
 		h.FetchedAt = time.UnixMilli(at).UTC()
 		out.Hits, ids = append(out.Hits, h), append(ids, id)
 		return err
@@ -208,11 +208,19 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
+	if len(ids) == 0 && q.From > 0 { // behind the last
+		if err := conn.QueryRowContext(ctx, `SELECT count(*)`+from, match, crawl, crawl).Scan(&out.Total); err != nil {
+			return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
+		}
+	}
 	return out, c.snippets(ctx, match, ids, out.Hits)
 }
 
 // The marks around a match, private characters that no text that was decoded can hold in a meaningful place.
 const markOn, markOff = "\ue000", "\ue001"
+
+// snippetFrom is how much of a text a snippet is looked for in first; nearly always that is enough, and to read it all is dear.
+const snippetFrom = 8 << 10
 
 // snippets cuts out of each hit's text the stretch that matches best. The index keeps no text, so the few hits are put into a
 // little index of their own, which then does what SQLite's snippet() does everywhere.
@@ -229,32 +237,51 @@ func (c *Catalog) snippets(ctx context.Context, match string, ids []int64, hits 
 	if _, err := db.ExecContext(ctx, `CREATE VIRTUAL TABLE s USING fts5 (title, description, text, tokenize="`+tokenizer+`")`); err != nil {
 		return sqlError(err)
 	}
+	type page struct{ title, description, text string }
+	without := map[int]page{} // hits that have no snippet yet, by their number
 	for i, id := range ids {
-		var title, description string
+		var p page
 		var packed []byte
-		err := c.reads.QueryRowContext(ctx, `SELECT p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id WHERE p.id=?`, id).Scan(&title, &description, &packed)
+		err := c.reads.QueryRowContext(ctx, `SELECT p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id WHERE p.id=?`, id).Scan(&p.title, &p.description, &packed)
 		if err != nil {
 			return sqlError(err)
 		}
-		text, err := c.zstd.unpack(packed)
-		if err != nil {
+		if p.text, err = c.zstd.unpack(packed); err != nil {
 			return fmt.Errorf("text of page %d: %w", id, err)
 		}
-		if _, err := db.ExecContext(ctx, `INSERT INTO s (rowid, title, description, text) VALUES (?,?,?,?)`, i+1, split(title), split(description), split(text)); err != nil {
+		without[i] = p
+	}
+	for _, most := range []int{snippetFrom, math.MaxInt} {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
 			return sqlError(err)
 		}
+		for i, p := range without {
+			text := strings.ToValidUTF8(p.text[:min(len(p.text), most)], "")
+			if _, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO s (rowid, title, description, text) VALUES (?,?,?,?)`, i+1, split(p.title), split(p.description), split(text)); err != nil {
+				return errors.Join(sqlError(err), tx.Rollback())
+			}
+		}
+		if err := tx.Commit(); err != nil {
+			return sqlError(err)
+		}
+		rows, err := db.QueryContext(ctx, `SELECT rowid, snippet(s, 2, ?, ?, '…', 32) FROM s WHERE s MATCH ?`, markOn, markOff, match)
+		if err != nil {
+			return sqlError(err)
+		}
+		err = each(rows, func(r *sql.Rows) error {
+			var i int
+			var s string
+			err := r.Scan(&i, &s)
+			hits[i-1].Snippet = pieces(s)
+			delete(without, i-1)
+			return err
+		})
+		if err != nil || len(without) == 0 {
+			return wrap(err)
+		}
 	}
-	rows, err := db.QueryContext(ctx, `SELECT rowid, snippet(s, 2, ?, ?, '…', 32) FROM s WHERE s MATCH ?`, markOn, markOff, match)
-	if err != nil {
-		return sqlError(err)
-	}
-	return wrap(each(rows, func(r *sql.Rows) error {
-		var i int
-		var s string
-		err := r.Scan(&i, &s)
-		hits[i-1].Snippet = pieces(s)
-		return err
-	}))
+	return nil
 }
 
 // seam parts characters for the tokenizer and is invisible to people: the zero width space.
@@ -319,10 +346,8 @@ func matchExpr(words string) string {
 			continue
 		}
 		quoted := `"` + strings.ReplaceAll(split(w), `"`, `""`) + `"` + star
-		if not {
-			without = append(without, quoted)
-		} else {
-			with = append(with, quoted)
+		if to := map[bool]*[]string{false: &with, true: &without}[not]; !slices.Contains(*to, quoted) { // twice says no more, and costs
+			*to = append(*to, quoted)
 		}
 	}
 	if len(with) == 0 {

@@ -32,7 +32,10 @@ func scanned(q, step string) string {
 	if m == nil {
 		return ""
 	}
-	if i := byIndex.FindStringSubmatch(step); i != nil {
+	switch i := byIndex.FindStringSubmatch(step); {
+	case strings.Contains(step, "INDEX pages_failed"): // it has those alone that failed
+		return "failures"
+	case i != nil:
 		return i[1]
 	}
 	tables := map[string]bool{}
@@ -58,7 +61,8 @@ func slow() []string {
 		`SELECT w.name, max(CASE WHEN h.state>0`,               // how long each crawl's slowest host takes
 		`FROM lanes p WHERE p.waiting>0`,                       // cancel
 		`FROM submitters s JOIN counts n ON n.dim=2`,           // the backlog: what submitters there are, in each crawl
-		`FROM failures f CROSS JOIN pages p`,                   // retry, and the list of failures
+		`FROM failures f CROSS JOIN pages p`,                   // retry
+		`FROM pages p INDEXED BY pages_failed`,                 // the list of failures
 	}
 }
 
@@ -120,6 +124,7 @@ func TestStatementsUseTheirIndex(t *testing.T) {
 		{"export", `AND p.key>? ORDER BY p.key`, "pages_key", true},
 		{"recrawl", `SELECT id, key, host_id`, "pages_key", true},
 		{"backlog", `FROM hosts WHERE waiting>0`, "hosts_waiting", true},
+		{"failures of a kind", `INDEXED BY pages_failed CROSS JOIN failures f`, "pages_failed", true},
 	} {
 		i := slices.IndexFunc(all, func(q string) bool { return strings.Contains(q, tt.like) })
 		if i < 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/events"
+	"example.org/trawl/fetch"
 	"example.org/trawl/frontier"
 	"example.org/trawl/observe"
 	"example.org/trawl/pipeline"
@@ -25,6 +27,7 @@ import (
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
+	"example.org/trawl/weburl"
 )
 
 func workerCommand(a *app) *cobra.Command {
@@ -77,7 +80,12 @@ func schedulerCommand(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withRedis(cmd.Context(), func(ctx context.Context, rdb redis.UniversalClient) error {
 				return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
-					defer a.observe(ctx, "scheduler", rdb, c)()
+					at, stop, err := a.serveProfiles(ctx)
+					if err != nil {
+						return err
+					}
+					defer stop()
+					defer a.observe(ctx, "scheduler", at, rdb, c)()
 					return scheduler.Run(ctx, rdb, entries(c), a.log)
 				})
 			})
@@ -151,12 +159,23 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 	if err != nil {
 		return err
 	}
+	at, stop := "", func() {}
+	if role == "worker" { // the dashboard has those of up
+		if at, stop, err = a.serveProfiles(ctx); err != nil {
+			return errors.Join(err, p.Close())
+		}
+	}
+	defer stop()
+	canaries := map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check}
+	if a.cfg.Canary != "" {
+		canaries[signals.CanaryUplink] = p.uplink(a.cfg.Canary)
+	}
 	feed := events.NewFeed(rdb, a.log)
 	fold := signals.NewFold(time.Now())
 	line := p.line(pipeline.Recorders{feed, fold}, a.log)
 	watch := observe.New(observe.Options{
-		Role: role, Version: version(), Stages: kindsOf(kinds), Fold: fold, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log,
-		Look: a.look(rdb, p.catalog, map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check}),
+		Role: role, Version: version(), Stages: kindsOf(kinds), Profile: at, Fold: fold, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log,
+		Look: a.look(rdb, p.catalog, canaries),
 	})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { p.crawler.Watch(gctx); return nil })
@@ -175,9 +194,9 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 }
 
 // observe has a process without stages say that it is there, and how things are if no worker does. The function that it returns ends it.
-func (a *app) observe(ctx context.Context, role string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
+func (a *app) observe(ctx context.Context, role, profile string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	watch := observe.New(observe.Options{Role: role, Version: version(), Redis: rdb, Alerts: a.alerts(rdb), Log: a.log, Look: a.look(rdb, c, nil)})
+	watch := observe.New(observe.Options{Role: role, Version: version(), Profile: profile, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log, Look: a.look(rdb, c, nil)})
 	var wg sync.WaitGroup
 	wg.Go(func() { watch.Run(ctx) })
 	return func() { cancel(); wg.Wait() }
@@ -185,6 +204,25 @@ func (a *app) observe(ctx context.Context, role string, rdb redis.UniversalClien
 
 func (a *app) look(rdb redis.UniversalClient, c *sqlite.Catalog, canaries map[string]observe.Canary) observe.Look {
 	return observe.Look{Catalog: c, Queues: status.NewQueues(rdb), Redis: observe.RedisOf(rdb), Canaries: canaries, Dirs: a.dirs()}
+}
+
+// uplink asks for the header of a page that is always there: any answer shows that the line is.
+func (p *parts) uplink(page string) observe.Canary {
+	return func(ctx context.Context) error {
+		page, err := weburl.Canonical(page)
+		if err != nil {
+			return err
+		}
+		found, err := p.dns.Lookup(ctx, weburl.Hostname(page))
+		if err != nil {
+			return err
+		}
+		answer, err := p.web.Do(ctx, fetch.Request{Method: http.MethodHead, URL: page, Addrs: found.Addrs})
+		if err != nil {
+			return err
+		}
+		return answer.Body.Close()
+	}
 }
 
 // alerts is who is to be told when something is wrong; nil for nobody.

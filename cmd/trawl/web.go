@@ -37,7 +37,7 @@ func webCommand(a *app) *cobra.Command {
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "dashboard on http://%s/\n", ln.Addr())
 				return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
-					defer a.observe(ctx, "web", rdb, c)()
+					defer a.observe(ctx, "web", "", rdb, c)()
 					return a.serveWeb(ctx, rdb, ln)
 				})
 			})
