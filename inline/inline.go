@@ -28,14 +28,14 @@ type Runner struct {
 	due     dueHeap
 	known   map[string]int // kind and ID of every task that is waiting or at work
 	visits  map[string]int // tasks by visit
-	working int
+	working map[tasks.Kind]int
 	dry     int // times in a row that the frontier was asked, and no page was visited meanwhile
 	wake    chan struct{}
 }
 
 // New returns a runner with that many workers.
 func New(line *pipeline.Line, workers int, open func(context.Context) (int64, error), log *slog.Logger) *Runner {
-	return &Runner{epoch: tasks.NewID(), line: line, workers: workers, open: open, log: log, known: map[string]int{}, visits: map[string]int{}, wake: make(chan struct{}, 1)}
+	return &Runner{epoch: tasks.NewID(), line: line, workers: workers, open: open, log: log, known: map[string]int{}, visits: map[string]int{}, working: map[tasks.Kind]int{}, wake: make(chan struct{}, 1)}
 }
 
 // How often the frontier is asked for more: pollEvery, and less and less often, down to idleEvery, while it has nothing to give.
@@ -133,13 +133,22 @@ func (r *Runner) next() (it *item, wait time.Duration, idle bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.due) == 0 {
-		return nil, time.Hour, r.working == 0
+		return nil, time.Hour, r.atWork() == 0
 	}
 	if wait = time.Until(r.due[0].at); wait > 0 {
 		return nil, wait, false
 	}
-	r.working++
-	return heap.Pop(&r.due).(*item), 0, false
+	it = heap.Pop(&r.due).(*item)
+	r.working[it.task.Kind()]++
+	return it, 0, false
+}
+
+// atWork is how many tasks are at work. The caller holds the lock.
+func (r *Runner) atWork() (n int) {
+	for _, k := range r.working {
+		n += k
+	}
+	return n
 }
 
 func (r *Runner) run(ctx context.Context, it *item) {
@@ -182,7 +191,7 @@ func (r *Runner) put(n tasks.Next, failed int) {
 func (r *Runner) again(it *item, at time.Time, failed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.working--
+	r.working[it.task.Kind()]--
 	heap.Push(&r.due, &item{task: it.task, at: at, failed: failed})
 	r.nudge()
 }
@@ -190,7 +199,7 @@ func (r *Runner) again(it *item, at time.Time, failed int) {
 func (r *Runner) done(it *item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.working--
+	r.working[it.task.Kind()]--
 	delete(r.known, key(it.task))
 	if it.task.About().ID != "" {
 		r.dry = 0
@@ -210,11 +219,30 @@ func (r *Runner) nudge() {
 	}
 }
 
-// Waiting is how many tasks wait for their slot, and how many are at work.
-func (r *Runner) Waiting() (waiting, working int) {
+// Standing is how the tasks of one kind stand.
+type Standing struct {
+	Ready, Later, Working int
+	Oldest                time.Duration // that a ready one has waited
+}
+
+// Tasks says how the tasks stand, by kind.
+func (r *Runner) Tasks() map[tasks.Kind]Standing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.due), r.working
+	out := map[tasks.Kind]Standing{}
+	for k, n := range r.working {
+		out[k] = Standing{Working: n}
+	}
+	for _, it := range r.due {
+		s := out[it.task.Kind()]
+		if wait := time.Since(it.at); wait < 0 {
+			s.Later++
+		} else if s.Ready++; !it.at.IsZero() { // zero: at once
+			s.Oldest = max(s.Oldest, wait)
+		}
+		out[it.task.Kind()] = s
+	}
+	return out
 }
 
 // Alive implements handlers.Work.

@@ -15,10 +15,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.org/trawl/catalog"
-	"example.org/trawl/events"
 	"example.org/trawl/frontier"
 	"example.org/trawl/handlers"
 	"example.org/trawl/inline"
+	"example.org/trawl/signals"
 	"example.org/trawl/submit"
 	"example.org/trawl/tasks"
 )
@@ -127,7 +127,8 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 		}
 	}
 	open := func(ctx context.Context) (int64, error) { return openPages(ctx, p) }
-	r := inline.New(p.line(events.Nowhere{}, a.log), o.workers, open, a.log)
+	fold := signals.NewFold(time.Now())
+	r := inline.New(p.line(fold, a.log), o.workers, open, a.log)
 	work.Work = r
 	p.crawler.Policy.Patience = o.patience
 	defer watch(ctx, p.crawler)()
@@ -136,13 +137,19 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 		return summary{}, err
 	}
 	meter := startMeter(before)
-	progress := startProgress(ctx, o.json, func(ctx context.Context) (string, error) { return meter.line(ctx, p.catalog) })
+	wrong, quiet := a.startComment(ctx, p, fold, r, o.workers)
+	defer quiet()
+	progress := startProgress(ctx, o.json, func(ctx context.Context) (string, error) {
+		s, err := meter.line(ctx, p.catalog)
+		return s + wrong.String(), err
+	})
 	var first []tasks.Task
 	if len(t.URLs) > 0 || len(t.Settings) > 0 {
 		first = append(first, t)
 	}
 	err = r.Run(ctx, first...)
 	progress.stop()
+	quiet()
 	if ctx.Err() != nil {
 		err = submit.ErrInterrupted
 	} else if err != nil {

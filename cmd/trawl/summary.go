@@ -86,29 +86,8 @@ func (m *meter) line(ctx context.Context, c *sqlite.Catalog) (string, error) {
 	n, now := catalog.Total(all), time.Now()
 	rate := float64(n.Stored-m.stored) / now.Sub(m.at).Seconds()
 	m.at, m.stored = now, n.Stored
-	s := fmt.Sprintf("%s stored, %s failed, %s ended, %s to go · %.0f pages/s · %s",
-		humanize.Comma(n.Stored), humanize.Comma(n.Failed), humanize.Comma(n.Ended), humanize.Comma(n.Open()), max(rate, 0), bytesOf(n.Bytes))
-	if n.Queued > 0 || n.Waiting == 0 {
-		return s, nil
-	}
-	why, err := stillness(ctx, c, now)
-	return s + why, err
-}
-
-// stillness says why pages wait although none is under way; "" when that is only for a moment.
-func stillness(ctx context.Context, c *sqlite.Catalog, now time.Time) (string, error) {
-	down, err := c.Outages(ctx)
-	if err != nil {
-		return "", err
-	}
-	if len(down) > 0 {
-		return " · waiting: " + fault.Of(fault.Kind(down[0].Kind)).Means, nil
-	}
-	b, err := c.Backlog(ctx, now)
-	if n := b.Backoff + b.DNS; n > 0 {
-		return fmt.Sprintf(" · %s wait for hosts in trouble", humanize.Comma(n)), err
-	}
-	return "", err
+	return fmt.Sprintf("%s stored, %s failed, %s ended, %s to go · %.0f pages/s · %s",
+		humanize.Comma(n.Stored), humanize.Comma(n.Failed), humanize.Comma(n.Ended), humanize.Comma(n.Open()), max(rate, 0), bytesOf(n.Bytes)), nil
 }
 
 func bytesOf(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }
