@@ -319,7 +319,7 @@ type Backlog struct {
 	Paused  int64 // an operator paused crawl, submitter or host
 	Budget  int64 // their submitter has used up its pages a minute
 	Retry   int64 // they wait for another try
-	Polite  int64 // their host has its window full
+	Polite  int64 // their host has its window full, or is visited as fast as it may be
 	Room    int64 // the window as a whole is full
 	Later   int64 // not due yet
 }

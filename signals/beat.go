@@ -75,6 +75,7 @@ type Web struct {
 	TLS       Hist          `json:"h2,omitzero"`  //
 	FirstByte Hist          `json:"h3,omitzero"`  //
 	Body      Hist          `json:"h4,omitzero"`  //
+	Busy      time.Duration `json:"t,omitempty"`  // that transfers took, without the wait for the host's turn; all of a short one's when it ends
 	Long      int64         `json:"n,omitempty"`  // transfers that took longer than LongTransfer so far, or were larger than LargeTransfer
 	LongBusy  time.Duration `json:"nb,omitempty"` // the time of this beat that went to those
 }
@@ -161,6 +162,7 @@ func (w *Web) add(o Web) {
 	w.TLS.Join(o.TLS)
 	w.FirstByte.Join(o.FirstByte)
 	w.Body.Join(o.Body)
+	w.Busy += o.Busy
 	w.Long += o.Long
 	w.LongBusy += o.LongBusy
 }

@@ -94,7 +94,7 @@ func (f *Fold) Record(e events.Event) {
 	if r := f.runs[e.Run]; r != nil {
 		delete(f.runs, e.Run)
 		f.spend(r, e.At)
-		f.large(r, e)
+		f.transferred(r, e)
 	}
 	f.asked(e)
 	if e.Fault != "" {
@@ -159,6 +159,7 @@ func (f *Fold) spend(r *run, now time.Time) {
 	f.top(Busy, BySubmitter, e.Submitter, d.Milliseconds())
 	if now.Sub(e.At) > LongTransfer {
 		f.beat.Web.LongBusy += d
+		f.beat.Web.Busy += d
 		if !r.long {
 			r.long = true
 			f.beat.Web.Long++
@@ -166,13 +167,16 @@ func (f *Fold) spend(r *run, now time.Time) {
 	}
 }
 
-// large counts a transfer that turned out to be large before it was a long one.
-func (f *Fold) large(r *run, e events.Event) {
-	if e.Bytes < LargeTransfer || r.long {
+// transferred counts a transfer that ended before it was a long one; it may turn out to be a large one.
+func (f *Fold) transferred(r *run, e events.Event) {
+	if r.long || e.Stage != tasks.KindFetch && e.Stage != tasks.KindHead {
 		return
 	}
-	f.beat.Web.Long++
-	f.beat.Web.LongBusy += min(e.Took, e.At.Sub(f.last))
+	f.beat.Web.Busy += e.Net.Connect + e.Net.TLS + e.Net.FirstByte + e.Net.Body
+	if e.Bytes >= LargeTransfer {
+		f.beat.Web.Long++
+		f.beat.Web.LongBusy += min(e.Took, e.At.Sub(f.last))
+	}
 }
 
 // asked counts what a run had to do with the network.

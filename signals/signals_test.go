@@ -86,22 +86,25 @@ func TestLargeTransfers(t *testing.T) {
 	f.Record(visit(0, events.Started, tasks.KindFetch, 3))
 	big := visit(4*time.Second, events.Done, tasks.KindFetch, 2)
 	big.Bytes, big.Status, big.Took = signals.LargeTransfer, 200, 4*time.Second
+	big.Net = tasks.Took{FirstByte: time.Second, Body: 3 * time.Second}
 	f.Record(big)
 	small := visit(4*time.Second, events.Done, tasks.KindFetch, 3)
 	small.Bytes, small.Status, small.Took = 1000, 200, 4*time.Second
+	small.Net = tasks.Took{Connect: time.Second / 2, TLS: time.Second / 2, FirstByte: time.Second} // and two seconds until it was its turn
 	f.Record(small)
-	if b := f.Beat(began.Add(5 * time.Second)); b.Web.Long != 1 || b.Web.LongBusy != 4*time.Second {
-		t.Errorf("by size: %d, %s", b.Web.Long, b.Web.LongBusy)
+	if b := f.Beat(began.Add(5 * time.Second)); b.Web.Long != 1 || b.Web.LongBusy != 4*time.Second || b.Web.Busy != 6*time.Second {
+		t.Errorf("by size: %d, %s of %s", b.Web.Long, b.Web.LongBusy, b.Web.Busy)
 	}
 	var long int64
-	var busy time.Duration
+	var busy, all time.Duration
 	for s := 10 * time.Second; s <= time.Minute; s += 5 * time.Second {
 		b := f.Beat(began.Add(s))
 		long += b.Web.Long
 		busy += b.Web.LongBusy
+		all += b.Web.Busy
 	}
-	if long != 1 || busy != 30*time.Second {
-		t.Errorf("by length: %d, %s", long, busy)
+	if long != 1 || busy != 30*time.Second || all != busy {
+		t.Errorf("by length: %d, %s of %s", long, busy, all)
 	}
 }
 

@@ -1,6 +1,7 @@
 package why
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -61,6 +62,21 @@ func (f *facts) begin() time.Time {
 		return f.w.Now
 	}
 	return f.w.Ticks[0].At
+}
+
+// silence is for how long no worker has said what it does; ever is false if none has, as far back as is looked.
+func (f *facts) silence() (d time.Duration, ever bool) {
+	for _, t := range slices.Backward(f.w.Ticks) {
+		if slices.ContainsFunc(t.Processes, works) {
+			return max(f.w.Now.Sub(t.At), 0), true
+		}
+	}
+	return f.w.Now.Sub(f.begin()), false
+}
+
+// served tells whether any stage has a worker, as the queues know.
+func (f *facts) served() bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(f.state.Queues)), func(q signals.Queue) bool { return q.Workers > 0 })
 }
 
 // between is the time from the earlier state to the newest, in seconds.
@@ -218,11 +234,8 @@ func (f *facts) count(so func(signals.State) bool) (n int) {
 }
 
 // workers are the processes that serve a stage.
-func (f *facts) workers() (out []signals.Process) {
-	for _, p := range f.alive {
-		if len(p.Stages) > 0 {
-			out = append(out, p)
-		}
-	}
-	return out
+func (f *facts) workers() []signals.Process {
+	return slices.DeleteFunc(slices.Clone(f.alive), func(p signals.Process) bool { return !works(p) })
 }
+
+func works(p signals.Process) bool { return len(p.Stages) > 0 }

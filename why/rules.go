@@ -71,7 +71,18 @@ func (f *facts) drain(n int64) float64 {
 
 // unknown: signals are missing, so nothing can be told.
 func unknown(f *facts) finding {
+	silence, ever := f.silence()
 	switch {
+	case f.known && f.state.Redis.Err == "" && f.served() && silence.Seconds() >= mute.Value:
+		said := "none of them has said yet what it does"
+		if ever {
+			said = "none of them has said for " + Span(silence.Seconds()) + " what it does"
+		}
+		return finding{
+			hit: true, eta: -1, summary: "workers are running, and " + said,
+			evidence: []Evidence{{"age of the newest beat of a worker", silence.Seconds(), "s", 0, mute.Value}},
+			actions:  []Action{{"look whether something removes " + signals.Stream + " from Redis, and at the workers' logs", "redis-cli XLEN " + signals.Stream}},
+		}
 	case f.known && f.age().Seconds() < stale.Value:
 		return finding{}
 	case !f.known:
@@ -336,14 +347,15 @@ func perDownload(t signals.Tick) (float64, bool) {
 
 // bandwidth: the line is full.
 func bandwidth(f *facts) finding {
-	fetch := f.flow(tasks.KindFetch)
-	part := f.now.Web.Body.Sum().Seconds() / max(fetch.Busy.Seconds(), 1e-9)
+	part := f.now.Web.Body.Sum().Seconds() / max(f.now.Web.Busy.Seconds(), 1e-9)
 	var rates []float64
 	for _, t := range f.last {
 		rates = append(rates, float64(t.Web.Bytes)/signals.Every.Seconds())
 	}
 	uneven, rate := spread(rates), f.rate(f.now.Web.Bytes)
-	active := fetch.Busy.Seconds() / max(f.now.Span.Seconds(), 1e-9)
+	// Bytes are counted when a page is through, and pages differ in size: of n pages a tick the sum varies by √(2/n) on a steady line.
+	even := max(flat.Value, math.Sqrt(2*float64(len(rates))/float64(max(f.now.Web.Body.N(), 1))))
+	active := f.now.Web.Busy.Seconds() / max(f.now.Span.Seconds(), 1e-9)
 	each, _ := perDownload(f.now)
 	normal := f.normal(perDownload)
 	switch {
@@ -351,7 +363,7 @@ func bandwidth(f *facts) finding {
 		return not("%s of the time of downloads goes to bodies", percent(min(part, 1)))
 	case active < parallel.Value:
 		return not("%.0f downloads at once cannot fill a line", active)
-	case uneven > flat.Value:
+	case uneven > even:
 		return not("the rate of %s/s goes up and down by %s", humanize.Bytes(uint64(rate)), percent(uneven))
 	case normal > 0 && each > halved.Value*normal, normal == 0 && each > slowLine.Value:
 		return not("one download gets %s/s, usually %s/s", humanize.Bytes(uint64(each)), humanize.Bytes(uint64(normal)))
@@ -366,7 +378,7 @@ func bandwidth(f *facts) finding {
 		cost: "more workers would only share it further",
 		evidence: []Evidence{
 			{"bytes a second of one download", each, "bytes/s", normal, cmp.Or(halved.Value*normal, slowLine.Value)},
-			{"spread of the rate", uneven, "part", 0, flat.Value},
+			{"spread of the rate", uneven, "part", 0, even},
 			{"time that goes to bodies", min(part, 1), "part", 0, bodyTime.Value},
 		},
 		actions: []Action{{"run fewer downloads at once, or get a faster line", ""}},
@@ -377,25 +389,27 @@ func bandwidth(f *facts) finding {
 func largeDownloads(f *facts) finding {
 	fetch := f.flow(tasks.KindFetch)
 	newest := signals.Over(f.last[len(f.last)/2:]) // they took half a minute to become long
-	part := newest.Web.LongBusy.Seconds() / max(flowOf(newest, tasks.KindFetch).Busy.Seconds(), 1e-9)
-	var long int64
+	long := func(w signals.Web) float64 { return w.LongBusy.Seconds() / max(w.Busy.Seconds(), 1e-9) }
+	part := long(newest.Web)
+	var n int64
 	for _, t := range f.w.Ticks[max(len(f.w.Ticks)-int(2*signals.LongTransfer/signals.Every), 0):] {
-		long += t.Web.Long
+		n += t.Web.Long
 	}
-	runs := fetch.Done + fetch.Ended + fetch.Failed + fetch.Retried + long
+	runs := fetch.Done + fetch.Ended + fetch.Failed + fetch.Retried + n
 	switch {
 	case part < longPart.Value:
 		return not("%s of the time of downloads goes to those beyond %s or %s", percent(part), signals.LongTransfer, humanize.IBytes(signals.LargeTransfer))
-	case share(long, runs) > fewLong.Value && f.load(tasks.KindFetch) < loose.Value:
-		return not("%s of downloads take long: it is not a few", percent(share(long, runs)))
-	case f.state.Open <= 2*long:
+	case newest.Web.LongBusy.Seconds() < atOnce.Value*newest.Span.Seconds():
+		return not("%.1f large downloads at once hold nobody up", newest.Web.LongBusy.Seconds()/max(newest.Span.Seconds(), 1e-9))
+	case share(n, runs) > fewLong.Value && f.load(tasks.KindFetch) < loose.Value:
+		return not("%s of downloads take long: it is not a few", percent(share(n, runs)))
+	case f.state.Open <= 2*n:
 		return not("nothing waits behind them")
 	}
 	out := finding{
-		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%d large or slow downloads take %s of the time of all", long, percent(part)), cost: pages(f.state.Open) + " wait, in part behind them",
+		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%d large or slow downloads take %s of the time of all", n, percent(part)), cost: pages(f.state.Open) + " wait, in part behind them",
 		evidence: []Evidence{{"time of large downloads", part, "part", f.normal(func(t signals.Tick) (float64, bool) {
-			b := flowOf(t, tasks.KindFetch).Busy
-			return t.Web.LongBusy.Seconds() / max(b.Seconds(), 1e-9), b > 0
+			return long(t.Web), t.Web.Busy > 0
 		}), longPart.Value}},
 		actions: []Action{{"leave the host out or give it fewer connections", "trawl hosts set HOST --per-host 1"}},
 	}
@@ -406,7 +420,7 @@ func largeDownloads(f *facts) finding {
 	}
 	for _, d := range f.now.Doing {
 		if d.Stage == tasks.KindFetch && len(out.who) == 0 {
-			out.who = append(out.who, Who{signals.ByPage, d.URL, part / float64(max(long, 1))})
+			out.who = append(out.who, Who{signals.ByPage, d.URL, part / float64(max(n, 1))})
 		}
 	}
 	return out
@@ -669,6 +683,9 @@ func workerShortage(f *facts) finding {
 		usual := f.normal(mean)
 		if usual > 0 && took > slower.Value*usual {
 			return not("%s takes %s a task, usually %s: it is not the number of workers", k, Span(took), Span(usual))
+		}
+		if part := f.now.Web.Busy.Seconds() / max(x.Busy.Seconds(), 1e-9); k == tasks.KindFetch && part < waiting.Value {
+			return not("all places of fetch are taken, but %s of their time is the wait for a host's turn", percent(1-part))
 		}
 		need := max(math.Ceil(f.rate(x.Enqueued)*took), math.Ceil(float64(q.Slots)*1.1))
 		return finding{

@@ -61,6 +61,7 @@ func (s *scene) tick(trouble func(*signals.Tick)) {
 		Lookups: 10, Answers: int64(n), Bytes: int64(n) * 25_000, DNS: s.times(10, 2*time.Millisecond), Connect: s.times(30, 20*time.Millisecond),
 		FirstByte: s.times(n, 100*time.Millisecond), Body: s.times(n, 20*time.Millisecond),
 	}
+	t.Web.Busy = t.Web.Connect.Sum() + t.Web.FirstByte.Sum() + t.Web.Body.Sum()
 	hosts := map[string]int64{}
 	for i := range 30 {
 		hosts[fmt.Sprintf("http://h%d.test:80", i)] = int64(s.about(100))
@@ -173,6 +174,7 @@ var troubles = map[string]trouble{
 		t.Web.Body = s.times(200, 2*time.Second)
 		f := t.Stages[tasks.KindFetch]
 		f.Service, f.Busy = s.times(200, 2200*time.Millisecond), 440*time.Second
+		t.Web.Busy = f.Busy
 		backlogOf(t, "backpressure")
 	}},
 	"a few downloads without an end": {why.LargeDownloads, "http://h3.test:80", func(s *scene, t *signals.Tick, i int) {
@@ -182,6 +184,7 @@ var troubles = map[string]trouble{
 		}
 		if i >= 6 {
 			t.Web.LongBusy = 60 * time.Second
+			t.Web.Busy += t.Web.LongBusy
 		}
 		f.Busy += 60 * time.Second
 		t.Top["busy/host"] = topOf(map[string]int64{"http://h3.test:80": 60_000, "http://h1.test:80": 15_000, "http://h2.test:80": 15_000})
@@ -247,6 +250,7 @@ var troubles = map[string]trouble{
 	"too few workers": {why.WorkerShortage, "", func(s *scene, t *signals.Tick, i int) {
 		f := t.Stages[tasks.KindFetch]
 		f.Enqueued, f.Busy = 9000, 2*512*signals.Every
+		t.Web.Busy = f.Busy * 9 / 10
 		q := t.State.Queues[tasks.KindFetch]
 		q.Pending, q.Oldest = 200*(i+1), time.Duration(i+3)*time.Second
 		t.State.Queues[tasks.KindFetch] = q
@@ -339,6 +343,21 @@ func TestUnknown(t *testing.T) {
 	}
 	if r := why.Judge(s.window()); r.Verdict != why.Unknown || r.Freshness < 60 {
 		t.Errorf("a minute after the last signal: %s", show(r))
+	}
+
+	// Somebody looks, and sees workers of whom nothing is heard; without workers that is what is said.
+	for range within {
+		s.tick(func(t *signals.Tick) { *t = signals.Tick{Beat: signals.Beat{At: t.At, Span: t.Span, State: t.State}} })
+	}
+	if r := why.Judge(s.window()); r.Verdict != why.Unknown || !strings.Contains(r.Summary, "workers are running") {
+		t.Errorf("workers that say nothing: %s", show(r))
+	}
+	s.tick(func(t *signals.Tick) {
+		*t = signals.Tick{Beat: signals.Beat{At: t.At, Span: t.Span, State: t.State}}
+		t.State.Queues = nil
+	})
+	if r := why.Judge(s.window()); r.Verdict != why.WorkersMissing {
+		t.Errorf("no workers, of whom nothing is heard: %s", show(r))
 	}
 }
 

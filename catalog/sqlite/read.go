@@ -50,12 +50,15 @@ func (c *Catalog) Status(ctx context.Context) ([]catalog.Tally, error) {
 // than one way is counted more than once: whoever adds up takes the reasons in the order of catalog.Backlog.
 func (c *Catalog) Backlog(ctx context.Context, now time.Time) (b catalog.Backlog, err error) {
 	ms := now.UnixMilli()
+	// Of a host that has visits before it, and time between them, the rest waits for the host, also when promotion is about to look at it.
+	const paced = `(promote_at>?1 OR queued>0 AND (pace>0 OR robots_delay>0 OR own_delay>0 OR EXISTS (
+		SELECT 1 FROM lanes l JOIN crawls c ON c.id=l.crawl_id WHERE l.host_id=hosts.id AND l.waiting>0 AND c.delay>0)))`
 	err = c.reads.QueryRowContext(ctx, `SELECT
 			coalesce(sum(CASE WHEN state IN (1,4) THEN waiting END), 0),
 			coalesce(sum(CASE WHEN state=2 THEN waiting END), 0),
 			coalesce(sum(CASE WHEN state=3 OR (state=0 AND (robots_state=0 OR robots_until<=?1)) THEN waiting END), 0),
-			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND promote_at>?1 THEN waiting END), 0),
-			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND promote_at<=?1 THEN waiting END), 0)
+			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND `+paced+` THEN waiting END), 0),
+			coalesce(sum(CASE WHEN state=0 AND robots_state>0 AND robots_until>?1 AND NOT `+paced+` THEN waiting END), 0)
 		FROM hosts WHERE waiting>0`, ms).Scan(&b.Backoff, &b.DNS, &b.Robots, &b.Polite, &b.Room)
 	if err != nil {
 		return b, sqlError(err)
