@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,9 @@ type scenario struct {
 	end     func(w *world)
 }
 
+// between is a number between two, drawn anew for each seed.
+func (w *world) between(least, most float64) float64 { return least + (most-least)*w.rng.Float64() }
+
 // some are n hosts, drawn anew for each seed.
 func (w *world) some(n int) (out []string) {
 	for _, i := range w.rng.Perm(hosts)[:n] {
@@ -57,12 +61,15 @@ var scenarios = []scenario{
 	{name: "healthy", want: why.Healthy},
 	{
 		name: "redis full", want: why.Redis,
-		begin: func(w *world) { w.redis.Used, w.memory = 190<<20, 0.74 },
-		end:   func(w *world) { w.redis.Used, w.memory = 20<<20, 0 },
+		begin: func(w *world) {
+			w.memory = w.between(0.62, 0.95)
+			w.redis.Used = int64(w.memory * float64(w.redis.Max))
+		},
+		end: func(w *world) { w.redis.Used, w.memory = 20<<20, 0 },
 	},
 	{
 		name: "redis slow", want: why.Redis,
-		begin: func(w *world) { w.redis.Ping = time.Duration(60+w.rng.IntN(200)) * time.Millisecond },
+		begin: func(w *world) { w.redis.Ping = time.Duration(60+w.rng.IntN(400)) * time.Millisecond },
 		end:   func(w *world) { w.redis.Ping = 300 * time.Microsecond },
 	},
 	{
@@ -92,7 +99,7 @@ var scenarios = []scenario{
 	},
 	{
 		name: "line full", want: why.Bandwidth,
-		begin: func(w *world) { w.web.Line(60 + w.rng.IntN(30)) }, // the pages have about twenty bytes
+		begin: func(w *world) { w.web.Line(50 + w.rng.IntN(50)) }, // the pages have about twenty bytes
 		end:   func(w *world) { w.web.Line(0) },
 	},
 	{
@@ -100,7 +107,7 @@ var scenarios = []scenario{
 		begin: func(w *world) {
 			w.all(func(fetch.Request) paper.Answer {
 				return paper.Answer{Took: 50 * time.Millisecond, Body: 5 * time.Minute}
-			}, w.some(8+w.rng.IntN(4))...)
+			}, w.some(6+w.rng.IntN(8))...)
 		},
 		end: func(w *world) {
 			for i := range hosts {
@@ -111,20 +118,21 @@ var scenarios = []scenario{
 	},
 	{
 		name: "database slow", want: why.StorageSlow,
-		begin: func(w *world) { w.catalog.takes.Store(int64(time.Second) + w.rng.Int64N(int64(2*time.Second))) },
+		begin: func(w *world) { w.catalog.takes.Store(int64(w.between(0.7, 4) * float64(time.Second))) },
 		end:   func(w *world) { w.catalog.takes.Store(0) },
 	},
 	{
 		name: "one giant host", want: why.PoliteHost, who: "http://giant.test:80",
-		begin: func(w *world) { w.submit("cleo", hostWait, pagesOf("giant.test", 0, 12_000)...) },
+		begin: func(w *world) { w.submit("cleo", w.wait, pagesOf("giant.test", 0, 20_000+w.rng.IntN(10_000))...) },
 		end:   func(w *world) { w.cancel(catalog.Choice{Host: "http://giant.test:80"}) },
 	},
 	{
 		name: "hosts push back", want: why.Pushback,
 		begin: func(w *world) {
+			after := strconv.Itoa(8 + w.rng.IntN(40))
 			w.all(func(fetch.Request) paper.Answer {
-				return paper.Answer{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"15"}}, Took: 20 * time.Millisecond}
-			}, w.some(20+w.rng.IntN(8))...)
+				return paper.Answer{Status: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {after}}, Took: 20 * time.Millisecond}
+			}, w.some(18+w.rng.IntN(13))...)
 		},
 		end: func(w *world) {
 			for i := range hosts {
@@ -137,9 +145,9 @@ var scenarios = []scenario{
 		each: func(w *world, i int) {
 			var urls []string
 			for h := range 20 {
-				urls = append(urls, pagesOf(fmt.Sprintf("flood%d.test", h), 25*i, 25)...)
+				urls = append(urls, pagesOf(fmt.Sprintf("flood%d.test", h), 100*i, 10+int(w.luck*40))...)
 			}
-			w.submit("cleo", hostWait, urls...)
+			w.submit("cleo", w.wait, urls...)
 		},
 		end: func(w *world) {
 			for h := range 20 {
@@ -151,15 +159,15 @@ var scenarios = []scenario{
 		name: "a list of dead names", want: why.Abuse, who: "ben",
 		each: func(w *world, i int) {
 			var urls []string
-			for n := range 150 {
+			for n := range 60 + int(w.luck*200) {
 				urls = append(urls, fmt.Sprintf("http://x%d-%d.gone/", i, n))
 			}
-			w.submit("ben", hostWait, urls...)
+			w.submit("ben", w.wait, urls...)
 		},
 	},
 	{
 		name: "a schedule resubmits", want: why.Resubmits,
-		prepare: func(w *world) { w.submit("ann", hostWait, known()...) },
+		prepare: func(w *world) { w.submit("ann", w.wait, known()...) },
 		each:    func(w *world, _ int) { w.again("ann", known()...) },
 	},
 	{
@@ -184,7 +192,7 @@ var scenarios = []scenario{
 		name: "too few workers", want: why.WorkerShortage,
 		begin: func(w *world) {
 			w.serve(tasks.KindFetch, 8+w.rng.IntN(4))
-			w.flock("bulk", 120, 100)
+			w.flock("bulk", 120, 300)
 		},
 		end: func(w *world) {
 			w.serve(tasks.KindFetch, 512)

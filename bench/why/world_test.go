@@ -47,13 +47,14 @@ type world struct {
 	busy    atomic.Int64  // how long that takes
 	beats   []signals.Beat
 	batch   int
+	wait    time.Duration // between two starts at a host
+	luck    float64       // from 0 to 1, the same for the whole run
 }
 
 const (
-	hosts    = 30
-	each     = 260 // pages of a host
-	submit   = 3
-	hostWait = 4 * time.Second // between two starts
+	hosts  = 30
+	each   = 520 // pages of a host
+	submit = 3
 )
 
 // slowCatalog is a database that can be made slow, and to break on a page.
@@ -135,9 +136,10 @@ func inWorld(t *testing.T, seed uint64, test func(*world)) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
+		rng := rand.New(rand.NewPCG(seed, 7))
 		w := &world{
-			t: t, rng: rand.New(rand.NewPCG(seed, 7)), runner: newRunner(ctx), catalog: &slowCatalog{Catalog: cat}, archive: &fullArchive{Store: store},
-			web: paper.NewWeb(50 * time.Millisecond), names: paper.NewNames(20 * time.Second), fold: signals.NewFold(time.Now()), cpu: make(chan struct{}, 1),
+			t: t, rng: rng, wait: time.Duration(2000+rng.IntN(4000)) * time.Millisecond, luck: rng.Float64(), runner: newRunner(ctx), catalog: &slowCatalog{Catalog: cat}, archive: &fullArchive{Store: store},
+			web: paper.NewWeb(time.Duration(20+rng.IntN(180)) * time.Millisecond), names: paper.NewNames(20 * time.Second), fold: signals.NewFold(time.Now()), cpu: make(chan struct{}, 1),
 			redis: signals.Redis{Ping: 300 * time.Microsecond, Used: 20 << 20, Max: 256 << 20},
 			process: signals.Process{
 				ID: "w", Role: "up", Host: "box", Started: time.Now(), Stages: tasks.Stages(), CPU: 0.6, Busy: 0.35, Cores: 2, Memory: 300 << 20, MemMax: 8 << 30, Files: 100, FileMax: 1024,
@@ -165,7 +167,7 @@ func inWorld(t *testing.T, seed uint64, test func(*world)) {
 			}
 		}()
 		for i := range hosts {
-			w.submit([]string{"ann", "ben", "cleo"}[i%submit], hostWait, pagesOf(hostName(i), 0, each)...)
+			w.submit([]string{"ann", "ben", "cleo"}[i%submit], w.wait, pagesOf(hostName(i), 0, each)...)
 		}
 		test(w)
 	})
@@ -217,7 +219,7 @@ func (w *world) submit(who string, delay time.Duration, urls ...string) {
 			Batch: fmt.Sprint("b", w.batch), Crawl: "c", Submitter: who, Origin: tasks.OriginSeed, URLs: urls[:n],
 			Settings: fmt.Appendf(nil, `{"delay":%d,"max_pages":10000000,"maze_pages":0,"per_host":1}`, delay),
 		}
-		if delay == 0 || delay > 0 && delay < hostWait { // a crawl has one delay
+		if delay == 0 || delay > 0 && delay < w.wait { // a crawl has one delay
 			t.Crawl = fmt.Sprint("c", delay)
 		}
 		w.put(tasks.Next{Task: t})
