@@ -43,9 +43,12 @@ $(WARCIO):
 screenshots: need
 	$(GO) test ./dashboard -run TestScreenshots -screenshots ../docs
 
-# Whether the diagnosis tells the truth: every scenario twenty times, in about half an hour. bench/WHY.md has the table.
-bench-why:
-	$(GO) test ./bench/why -run TestConfusion -timeout 2h -v -seeds 20 -table ../WHY.md
+# Whether the diagnosis tells the truth: every scenario twenty times in synthetic time, in pairs too, and then once with real
+# processes: about two hours. bench/WHY.md has the tables.
+bench-why: build
+	$(GO) test ./bench/why -run 'TestConfusion|TestPairs' -timeout 3h -v -seeds 20 -table ../WHY.md
+	printf '\n## With real processes\n\nMade by `trawl lab run all --seed 1`: real processes, a real Redis, a real disk and real time.\n\n' >> bench/WHY.md
+	bin/trawl lab run all --seed 1 --table bench/WHY.md
 
 # How long the dashboard's pages take, with 10,000 and with 2,000,000 pages in the frontier. bench/PAGES.md has the tables.
 bench-pages:

@@ -229,7 +229,7 @@ func (s *site) count(t *testing.T) catalog.Counts {
 // until waits, for a time that only a fault uses up.
 func (s *site) until(t *testing.T, what string, ok func(n catalog.Counts, lag int64) bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute + time.Duration(*frontier)*time.Millisecond); ; time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(3*time.Minute + time.Duration(*frontier+20**stored)*time.Millisecond); ; time.Sleep(200 * time.Millisecond) {
 		lag, err := s.catalog.IndexLag(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 
 func labCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "lab", Short: "The simulated web: hosts, pages and DNS on this machine, the same for the same seed", Args: submit.Args(cobra.NoArgs), RunE: showHelp}
-	cmd.AddCommand(labServeCommand(a))
+	cmd.AddCommand(labServeCommand(a), labScenariosCommand(), labRunCommand(a))
 	return cmd
 }
 

@@ -1,18 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/fault"
+	"example.org/trawl/observe"
 	"example.org/trawl/signals"
 	"example.org/trawl/status"
 	"example.org/trawl/submit"
@@ -47,7 +46,7 @@ what to do. It judges what the processes measured in the last half minute agains
 			return a.withCatalog(ctx, func(c *sqlite.Catalog) error {
 				past := signals.NewHistory(rdb, why.Length)
 				for {
-					r, err := a.diagnose(ctx, past, rdb, c)
+					r, err := observe.Diagnose(ctx, past, a.look(rdb, c, nil))
 					if err == nil {
 						err = printReport(out, r, asJSON, watch)
 					}
@@ -67,19 +66,6 @@ what to do. It judges what the processes measured in the last half minute agains
 	cmd.Flags().BoolVar(&watch, "watch", false, "say it again every few seconds")
 	cmd.Flags().BoolVar(&table, "thresholds", false, "print the numbers that the diagnosis goes by")
 	return cmd
-}
-
-// diagnose judges what the processes said. When none of them has said lately how things are, it looks for itself.
-func (a *app) diagnose(ctx context.Context, past *signals.History, rdb redis.UniversalClient, c *sqlite.Catalog) (why.Report, error) {
-	w, _, err := past.Window(ctx)
-	if err != nil {
-		return why.Report{}, err
-	}
-	if last := signals.Over(w.Ticks[len(w.Ticks)-3:]); last.State == nil {
-		s := a.look(rdb, c, nil).State(ctx)
-		w.Ticks[len(w.Ticks)-1].State = &s
-	}
-	return why.Judge(w), nil
 }
 
 func printThresholds(out io.Writer, asJSON bool) error {

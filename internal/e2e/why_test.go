@@ -1,80 +1,43 @@
 package e2e
 
 import (
-	"slices"
+	"encoding/json"
+	"os"
+	"strings"
 	"testing"
 	"time"
-
-	"example.org/trawl/lab"
 )
 
-// report is what trawl why --json says.
-type report struct {
-	Verdict, Summary string
-	Since            time.Time
-	Evidence         []struct{ Signal string }
-	Also             []string
-	RuledOut         []struct{ Verdict, Because string } `json:"ruled_out"`
-	Freshness        float64                             `json:"freshness_s"`
-}
-
-// why asks for the diagnosis.
-func (s *site) why() (r report) {
-	s.t.Helper()
-	s.asJSON(&r, "trawl", "why", "--json")
-	return r
-}
-
-// TestWhy has three things go wrong, one after the other, with real processes. Each is named within a minute and forgotten within a
-// minute, and while all is well nothing is alarming.
-func TestWhy(t *testing.T) {
+// TestScenarios has two things go wrong, each in a crawl of its own, with real processes: the diagnosis names what it is and forgets
+// it when it is over, and the crawl leaves nothing behind.
+func TestScenarios(t *testing.T) {
 	whole(t)
-	const within = time.Minute
-	w := web(t, lab.Config{Seed: 44, Hosts: 30, Pages: 6000, Plain: true})
-	s, workers := cluster(t, w, 2)
-	by := pagesOf(t, w, 190)
-	var all []string
-	for _, urls := range by {
-		all = append(all, urls...)
-	}
-	s.enqueue(all, "--delay", "1s")
-	verdict := func(what string, want ...string) {
-		t.Helper()
-		began := time.Now()
-		var r report
-		waitFor(t, what, within, func() bool {
-			time.Sleep(500 * time.Millisecond)
-			r = s.why()
-			return slices.Contains(want, r.Verdict)
+	for _, tt := range []struct{ name, want string }{{"dns-refuses", "dns_down"}, {"stage-paused", "workers_missing"}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
+			tmp := t.TempDir()
+			s := newSite(t, nil, "TMPDIR="+tmp)
+			within := time.Duration(slack()) * time.Minute
+			p := s.start("trawl", "lab", "run", tt.name, "--seed", "3", "--within", within.String(), "--json")
+			waitFor(t, tt.name, 5*time.Minute, func() bool { return !p.running() })
+			var o struct {
+				Scenario, Want string
+				Seed           int
+				Right          bool
+				Named          float64  `json:"named_s"`
+				Cleared        float64  `json:"cleared_s"`
+				Instead        []string `json:"instead"`
+			}
+			printed := p.printed()
+			if err := json.Unmarshal([]byte(strings.TrimSpace(printed)), &o); err != nil {
+				t.Fatalf("%v: %s", err, printed)
+			}
+			if status := p.cmd.ProcessState.ExitCode(); status != 0 || !o.Right || o.Scenario != tt.name || o.Want != tt.want || o.Seed != 3 || o.Named <= 0 || o.Cleared <= 0 {
+				t.Errorf("status %d: %s", status, printed)
+			}
+			if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+				t.Errorf("it left %v behind (%v)", left, err)
+			}
 		})
-		t.Logf("%s: %s after %s: %s", what, r.Verdict, time.Since(began).Round(time.Second), r.Summary)
-		if len(r.Also)+len(r.RuledOut) < 15 || r.Freshness > 60 {
-			t.Errorf("%s: %+v", what, r)
-		}
 	}
-	well := []string{"healthy", "polite_host", "burst"}
-	verdict("the beginning", well...)
-	for range 10 {
-		time.Sleep(time.Second)
-		if r := s.why(); r.Verdict != well[0] && r.Verdict != well[1] && r.Verdict != well[2] {
-			t.Errorf("all is well, and it says %+v", r)
-		}
-	}
-
-	trouble(t, w, lab.Trouble{DNS: "refuse"})
-	verdict("a resolver that refuses", "dns_down")
-	trouble(t, w, lab.Trouble{})
-	verdict("the resolver is back", well...)
-
-	trouble(t, w, lab.Trouble{Push: map[string]lab.Push{"*": {Status: 429, RetryAfter: "8"}}})
-	verdict("all hosts push back", "pushback")
-	trouble(t, w, lab.Trouble{})
-	verdict("no host pushes back any more", well...)
-
-	for _, p := range workers {
-		p.stop(t)
-	}
-	verdict("no worker is left", "workers_missing")
-	s.start("trawl", "worker")
-	verdict("a worker is back", well...)
 }

@@ -58,6 +58,7 @@ var rules = map[string][]string{
 	"control":   {"catalog", "fault", "status", "tasks"},
 	"explain":   {"catalog", "frontier", "robots", "status", "tasks", "weburl"},
 	"submit":    {"catalog", "fault", "queue", "tasks", "weburl"},
+	"scenario":  {"catalog", "catalog/sqlite", "embedded", "lab", "observe", "queue", "signals", "status", "tasks", "why"},
 	"dashboard": {"catalog", "control", "events", "explain", "fault", "signals", "status", "submit", "tasks", "weburl", "why"},
 
 	// Where the parts meet.
@@ -66,7 +67,7 @@ var rules = map[string][]string{
 }
 
 // asynqUsers are the packages that may import asynq: a stage never enqueues, and does not know how it is run.
-var asynqUsers = []string{"queue", "scheduler", "dashboard", "status", "submit", "cmd/trawl", "cmd/enqueue"}
+var asynqUsers = []string{"queue", "scheduler", "dashboard", "status", "submit", "scenario", "cmd/trawl", "cmd/enqueue"}
 
 func TestImportOrder(t *testing.T) {
 	const root = "../.."
