@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/catalog"
 	"example.org/trawl/lab"
@@ -24,7 +25,16 @@ var table = []Scenario{
 	{Name: "healthy", About: "nothing goes wrong for a minute", Want: why.Healthy},
 	{
 		Name: "telemetry-stale", About: "somebody empties the stream of what the processes measure", Want: why.Unknown,
-		during: eachSecond(func(ctx context.Context, s *stand, _ int) error { return s.rdb.Del(ctx, signals.Stream).Err() }),
+		during: func(ctx context.Context, s *stand) (err error) {
+			for ctx.Err() == nil && (err == nil || errors.Is(err, redis.Nil)) { // at once: whoever looks in between has seen it
+				err = s.rdb.XRead(ctx, &redis.XReadArgs{Streams: []string{signals.Stream, "0"}, Count: 1, Block: time.Second}).Err()
+				_ = s.rdb.Del(ctx, signals.Stream).Err()
+			}
+			if ctx.Err() != nil || errors.Is(err, redis.Nil) {
+				return nil
+			}
+			return err
+		},
 	},
 	{
 		Name: "frozen", About: "every process is frozen (SIGSTOP)", Want: why.WorkersMissing,

@@ -130,7 +130,7 @@ func redis(f *facts) finding {
 			evidence: []Evidence{{"commands refused", float64(refused), "commands", 0, 1}, {"keys evicted", float64(evicted), "keys", 0, 1}},
 			actions:  []Action{{"raise maxmemory, and set maxmemory-policy to noeviction", "redis-cli CONFIG SET maxmemory-policy noeviction"}},
 		}
-	case slow >= redisSlow.Value && slow >= tenfold.Value*normal:
+	case slow >= redisSlow.Value && slow >= tenfold.Value*normal && f.count(func(s signals.State) bool { return s.Redis.Ping.Seconds() >= redisSlow.Value }) >= int(steady.Value):
 		return finding{
 			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("Redis takes %s to answer", Span(slow)), cost: "every stage waits for it several times a page",
 			evidence: []Evidence{{"redis latency", slow, "s", normal, redisSlow.Value}},
@@ -552,19 +552,29 @@ func abuse(f *facts) finding {
 		x := t.Top[signals.Name(signals.Arrivals, signals.BySubmitter)]
 		return x.Of(who.Name) * float64(x.Total()) / signals.Every.Seconds(), true
 	})
+	many := max(flood.Value, tripled.Value*usual)
+	brought := 0 // ticks in which it brought as many
+	for _, t := range f.last {
+		x := t.Top[signals.Name(signals.Arrivals, signals.BySubmitter)]
+		if x.Of(who.Name)*float64(x.Total()) >= many/60*signals.Every.Seconds() {
+			brought++
+		}
+	}
 	others := slices.ContainsFunc(f.state.Submitters, func(s signals.Waiting) bool { return s.Name != who.Name && s.Pages > 0 })
 	switch {
 	case !others:
 		return not("%s has %s of what is new, and nobody else waits", who.Name, percent(who.Share))
-	case rate < max(flood.Value, tripled.Value*usual):
+	case rate < many:
 		return not("%s brings %.0f pages a minute, usually %.0f", who.Name, rate, usual)
+	case brought < int(onAndOn.Value):
+		return not("%s has brought %.0f pages a minute, and not on and on", who.Name, rate)
 	case f.state.Open <= f.before.Open:
 		return not("what waits does not grow")
 	}
 	return finding{
 		hit: true, eta: f.drain(f.state.Open), who: []Who{who}, summary: fmt.Sprintf("%s brings %.0f pages a minute, %s of all that is new", who.Name, rate, percent(who.Share)),
 		cost:     "the others keep their share of the work; what waits grows",
-		evidence: []Evidence{{"pages a minute of " + who.Name, rate, "pages/min", usual, max(flood.Value, tripled.Value*usual)}},
+		evidence: []Evidence{{"pages a minute of " + who.Name, rate, "pages/min", usual, many}},
 		actions:  []Action{{"leave it until it is looked at", "trawl pause --submitter " + who.Name}, {"bound it", "trawl quota --submitter " + who.Name + " --per-minute 100"}},
 	}
 }

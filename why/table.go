@@ -54,6 +54,7 @@ var (
 	fewHosts   = threshold("few_hosts", 5, "hosts", "that have half of what waits")
 	pushes     = threshold("pushes", 0.2, "part", "of answers are 429 or 503")
 	flood      = threshold("flood", 100, "pages/min", "are many for one submitter, and three times what he usually submits")
+	onAndOn    = threshold("on_and_on", 4, "ticks", "of the last half minute, of five seconds each, have to bring many, or it was one submission")
 	deadNames  = threshold("dead_names", 0.5, "part", "of names do not exist")
 	sample     = threshold("sample", 20, "events", "or a part of them says nothing")
 	again      = threshold("again", 0.5, "part", "of visits are to pages that were visited before")

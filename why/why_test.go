@@ -329,6 +329,27 @@ func show(r why.Report) string {
 	return string(b)
 }
 
+// A submission is no flood, however many pages it has: only what goes on and on is.
+func TestOneSubmission(t *testing.T) {
+	s := &scene{rng: rand.New(rand.NewPCG(2, 2)), open: 6000}
+	for range 60 {
+		s.tick(nil)
+	}
+	for i := range within {
+		s.tick(func(t *signals.Tick) {
+			if i < 3 {
+				trouble := troubles["a submitter floods"]
+				trouble.change(s, t, i)
+			} else {
+				t.State.Open += 12_000
+			}
+		})
+		if r := why.Judge(s.window()); r.Verdict.Alarm() {
+			t.Fatalf("%d ticks after it began: %s", i, show(r))
+		}
+	}
+}
+
 // What is stale or missing gives unknown, and nothing else.
 func TestUnknown(t *testing.T) {
 	if r := why.Judge(signals.NewWindow(began, why.Length, nil)); r.Verdict != why.Unknown || len(r.RuledOut) != 0 {
