@@ -122,10 +122,20 @@ func (f *facts) waits(reasons ...string) (n int64, part float64) {
 	return n, part
 }
 
-// stuck is how many pages could be visited at once if somebody did it.
+// stuck is how many pages could be visited at once if somebody did it, in half of the recent states: all that a large host has is there for a
+// moment, whenever it is looked at.
 func (f *facts) stuck() int64 {
-	n, _ := f.waits("ready", "backpressure")
-	return n
+	return int64(f.recently(ofState(func(s signals.State) (float64, bool) {
+		return float64(s.Backlog["ready"] + s.Backlog["backpressure"]), true
+	})))
+}
+
+// giant is how many pages the host has that owns most of what is open and is in no trouble. They say nothing of how the others are.
+func (f *facts) giant() int64 {
+	if h := f.state.Hosts; len(h) > 0 && h[0].State != "backoff" && h[0].State != "dead" && share(h[0].Pages, f.state.Open) >= owns.Value {
+		return h[0].Pages
+	}
+	return 0
 }
 
 func (f *facts) flow(k tasks.Kind) *signals.Flow { return flowOf(f.now, k) }

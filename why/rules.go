@@ -465,48 +465,12 @@ func storageSlow(f *facts) finding {
 	}
 }
 
-// politeHost: all is well, but a few hosts have most of what waits, and they set the pace.
-func politeHost(f *facts) finding {
-	n, part := f.waits("polite")
-	ready, load := f.state.Backlog["ready"], f.load(tasks.KindFetch)
-	var top, eta float64
-	var who []Who
-	for i, h := range f.state.Hosts {
-		if float64(i) < fewHosts.Value {
-			top += float64(h.Pages)
-			eta = max(eta, h.ETA)
-		}
-		if x := share(h.Pages, f.state.Open); i == 0 && x >= owns.Value {
-			who = []Who{{signals.ByHost, h.Name, x}}
-		}
-	}
-	top /= max(float64(f.state.Open), 1)
-	eta = max(eta, f.state.ETA)
-	switch {
-	case f.state.Open == 0:
-		return not("nothing waits")
-	case part < most.Value:
-		return not("%s of what is due waits for its host's pace", percent(part))
-	case load > loose.Value:
-		return not("%s of the places of fetch are taken", percent(load))
-	case float64(ready) > float64(f.state.Open)/10+50:
-		return not("%s are ready and wait for a worker", pages(ready))
-	case top < most.Value:
-		return not("the %.0f hosts with the most have %s of what waits", fewHosts.Value, percent(top))
-	}
-	return finding{
-		hit: true, eta: eta, who: who, summary: fmt.Sprintf("%s wait for the pace of their hosts, %s of them at %s: that is as fast as they may be asked", pages(n), percent(min(top, 1)), count(min(len(f.state.Hosts), int(fewHosts.Value)), "host", "hosts")),
-		cost:     "nothing: nobody else waits",
-		evidence: []Evidence{{"pages that wait for their host", part, "part", 0, most.Value}, {"places of fetch taken", load, "part", 0, loose.Value}},
-		actions:  []Action{{"ask faster only where you are allowed to", "trawl hosts set HOST --delay 500ms"}},
-	}
-}
-
 // pushback: hosts ask for fewer requests, or do not answer.
 func pushback(f *facts) finding {
 	w := f.now.Web
 	pushed := share(w.Pushed, w.Answers)
 	n, part := f.waits("backoff")
+	others := share(n, f.state.Open-f.state.Backlog["revisit"]-f.giant())
 	slow, dead := f.state.Troubled["backoff"], f.state.Troubled["dead"]
 	switch {
 	case part >= most.Value && dead > slow:
@@ -514,10 +478,10 @@ func pushback(f *facts) finding {
 			hit: true, eta: -1, who: f.troubled("dead"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(dead), "host that does not answer", "hosts that do not answer")), cost: "they keep their tries; a single request each finds out whether they are back",
 			evidence: []Evidence{{"pages that wait for hosts in trouble", part, "part", 0, most.Value}}, actions: []Action{{"look at those hosts", "trawl hosts --state dead"}},
 		}
-	case part >= most.Value:
+	case part >= most.Value, others >= pushes.Value && slow > dead: // a host that is left alone says no more: its pages do
 		return finding{
 			hit: true, eta: -1, who: f.troubled("backoff"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(slow), "host that asks for fewer requests", "hosts that ask for fewer requests")), cost: "they keep their tries",
-			evidence: []Evidence{{"pages that wait for hosts that push back", part, "part", 0, most.Value}, {"answers 429 and 503", pushed, "part", 0, pushes.Value}},
+			evidence: []Evidence{{"pages that wait for hosts that push back", others, "part", 0, pushes.Value}, {"answers 429 and 503", pushed, "part", 0, pushes.Value}},
 			actions:  []Action{{"ask them more slowly", "trawl hosts --state backoff"}},
 		}
 	case w.Answers >= int64(sample.Value) && pushed >= pushes.Value:
@@ -526,7 +490,7 @@ func pushback(f *facts) finding {
 			evidence: []Evidence{{"answers 429 and 503", pushed, "part", 0, pushes.Value}}, actions: []Action{{"ask them more slowly", "trawl hosts --state backoff"}},
 		}
 	}
-	return not("%s of answers are 429 or 503, %s of what is due waits for hosts in trouble", percent(pushed), percent(part))
+	return not("%s of answers are 429 or 503, %s of what is due waits for hosts in trouble", percent(pushed), percent(others))
 }
 
 // abuse: one submitter has everybody wait, or submits what cannot be crawled.
@@ -560,6 +524,7 @@ func abuse(f *facts) finding {
 			brought++
 		}
 	}
+	host, one := f.owner(signals.Arrivals, signals.ByHost)
 	others := slices.ContainsFunc(f.state.Submitters, func(s signals.Waiting) bool { return s.Name != who.Name && s.Pages > 0 })
 	switch {
 	case !others:
@@ -570,6 +535,8 @@ func abuse(f *facts) finding {
 		return not("%s has brought %.0f pages a minute, and not on and on", who.Name, rate)
 	case f.state.Open <= f.before.Open:
 		return not("what waits does not grow")
+	case one:
+		return not("%s of what is new is of %s, which has them wait for its own pace", percent(host.Share), host.Name)
 	}
 	return finding{
 		hit: true, eta: f.drain(f.state.Open), who: []Who{who}, summary: fmt.Sprintf("%s brings %.0f pages a minute, %s of all that is new", who.Name, rate, percent(who.Share)),
@@ -711,6 +678,47 @@ func workerShortage(f *facts) finding {
 		}
 	}
 	return not("%s of the places of %s are taken, more than of any other stage", percent(load), busiest)
+}
+
+// politeHost: all is well, but a few hosts have most of what waits, and they set the pace.
+func politeHost(f *facts) finding {
+	n, _ := f.waits("polite")
+	part := f.recently(ofState(func(s signals.State) (float64, bool) {
+		due := s.Open - s.Backlog["revisit"]
+		return share(s.Backlog["polite"], due), due > 0
+	}))
+	ready, load := f.state.Backlog["ready"], f.load(tasks.KindFetch)
+	var top, eta float64
+	var who []Who
+	for i, h := range f.state.Hosts {
+		if float64(i) < fewHosts.Value {
+			top += float64(h.Pages)
+			eta = max(eta, h.ETA)
+		}
+		if x := share(h.Pages, f.state.Open); i == 0 && x >= owns.Value {
+			who = []Who{{signals.ByHost, h.Name, x}}
+		}
+	}
+	top /= max(float64(f.state.Open), 1)
+	eta = max(eta, f.state.ETA)
+	switch {
+	case f.state.Open == 0:
+		return not("nothing waits")
+	case part < most.Value:
+		return not("%s of what is due waits for its host's pace", percent(part))
+	case load > loose.Value:
+		return not("%s of the places of fetch are taken", percent(load))
+	case float64(ready) > float64(f.state.Open)/10+50:
+		return not("%s are ready and wait for a worker", pages(ready))
+	case top < most.Value:
+		return not("the %.0f hosts with the most have %s of what waits", fewHosts.Value, percent(top))
+	}
+	return finding{
+		hit: true, eta: eta, who: who, summary: fmt.Sprintf("%s wait for the pace of their hosts, %s of them at %s: that is as fast as they may be asked", pages(n), percent(min(top, 1)), count(min(len(f.state.Hosts), int(fewHosts.Value)), "host", "hosts")),
+		cost:     "nothing: nobody else waits",
+		evidence: []Evidence{{"pages that wait for their host", part, "part", 0, most.Value}, {"places of fetch taken", load, "part", 0, loose.Value}},
+		actions:  []Action{{"ask faster only where you are allowed to", "trawl hosts set HOST --delay 500ms"}},
+	}
 }
 
 // burst: more came than could be done at once, and it is being worked off.

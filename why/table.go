@@ -52,7 +52,7 @@ var (
 	full       = threshold("full", 0.95, "part", "of a stage's places are taken")
 	loose      = threshold("loose", 0.5, "part", "of the places of fetch are taken, at most, when hosts set the pace")
 	fewHosts   = threshold("few_hosts", 5, "hosts", "that have half of what waits")
-	pushes     = threshold("pushes", 0.2, "part", "of answers are 429 or 503")
+	pushes     = threshold("pushes", 0.2, "part", "of answers are 429 or 503, or of the pages that are due wait for hosts that say so")
 	flood      = threshold("flood", 100, "pages/min", "are many for one submitter, and three times what he usually submits")
 	onAndOn    = threshold("on_and_on", 4, "ticks", "of the last half minute, of five seconds each, have to bring many, or it was one submission")
 	deadNames  = threshold("dead_names", 0.5, "part", "of names do not exist")

@@ -13,7 +13,8 @@ import (
 // Verdict is the cause of a pile-up, or that there is none.
 type Verdict string
 
-// The verdicts. The causes are looked at in this order, and the first that holds is the verdict.
+// The verdicts. The causes are looked at in this order, and the first that holds is the verdict. Those that are no alarm come last, or
+// they would keep one from being told.
 const (
 	Idle    Verdict = "idle"    // there is nothing to do
 	Healthy Verdict = "healthy" // nothing is piling up
@@ -27,13 +28,13 @@ const (
 	Bandwidth        Verdict = "bandwidth"
 	LargeDownloads   Verdict = "large_downloads"
 	StorageSlow      Verdict = "storage_slow"
-	PoliteHost       Verdict = "polite_host"
 	Pushback         Verdict = "pushback"
 	Abuse            Verdict = "abuse"
 	Resubmits        Verdict = "resubmits"
 	Poison           Verdict = "poison"
 	MachineSaturated Verdict = "machine_saturated"
 	WorkerShortage   Verdict = "worker_shortage"
+	PoliteHost       Verdict = "polite_host"
 	Burst            Verdict = "burst"
 )
 
@@ -116,13 +117,13 @@ var tree = []rule{
 	{Bandwidth, bandwidth},
 	{LargeDownloads, largeDownloads},
 	{StorageSlow, storageSlow},
-	{PoliteHost, politeHost},
 	{Pushback, pushback},
 	{Abuse, abuse},
 	{Resubmits, resubmits},
 	{Poison, poison},
 	{MachineSaturated, machineSaturated},
 	{WorkerShortage, workerShortage},
+	{PoliteHost, politeHost},
 	{Burst, burst},
 }
 

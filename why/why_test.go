@@ -303,6 +303,86 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// Two troubles at once are both said, before anything else: neither hides the other, nor does what is no alarm.
+func TestTwoAtOnce(t *testing.T) {
+	busy := func(_ *scene, t *signals.Tick, _ int) { // hosts push back, and what is left waits for workers
+		t.State.Open += 9000
+		t.State.Backlog = map[string]int64{"backoff": 9000, "backpressure": t.State.Open - 9500, "polite": 500}
+		t.Web.Pushed = 0
+	}
+	apart := func(_ *scene, t *signals.Tick, _ int) { // most of the hosts push back, and one that does not has most of the pages
+		t.State.Backlog = map[string]int64{"backoff": 4000, "polite": t.State.Open - 4000}
+		t.Web.Pushed = 0
+	}
+	for _, x := range []struct {
+		first, second string
+		also          func(*scene, *signals.Tick, int)
+	}{
+		{"redis is slow", "a poison page", nil},
+		{"hosts push back", "too few workers", busy},
+		{"hosts push back", "one large polite host", apart},
+		{"a list of dead names", "one large polite host", nil},
+		{"a poison page", "one large polite host", nil},
+	} {
+		s := &scene{rng: rand.New(rand.NewPCG(1, 1)), open: 6000}
+		for range 60 {
+			s.tick(nil)
+		}
+		for i := range within {
+			s.tick(func(tick *signals.Tick) {
+				for _, change := range []func(*scene, *signals.Tick, int){troubles[x.first].change, troubles[x.second].change, x.also} {
+					if change != nil {
+						change(s, tick, i)
+					}
+				}
+			})
+		}
+		r := why.Judge(s.window())
+		if r.Verdict != troubles[x.first].verdict || len(r.Also) == 0 || r.Also[0] != troubles[x.second].verdict {
+			t.Errorf("%s, and %s: %s", x.first, x.second, show(r))
+		}
+		sound(t, r)
+	}
+}
+
+// Who brings one host is bounded by that host, and floods nobody.
+func TestOneHostIsNoFlood(t *testing.T) {
+	s := &scene{rng: rand.New(rand.NewPCG(1, 1)), open: 6000}
+	for range 60 {
+		s.tick(nil)
+	}
+	for i := range within {
+		s.tick(func(tick *signals.Tick) {
+			troubles["a submitter floods"].change(s, tick, i)
+			troubles["one large polite host"].change(s, tick, i)
+			tick.Top["arrivals/host"].Add("http://h0.test:80", 4000)
+		})
+	}
+	if r := why.Judge(s.window()); r.Verdict != why.PoliteHost || slices.Contains(r.Also, why.Abuse) {
+		t.Errorf("%s", show(r))
+	}
+}
+
+// What a large host has could all be visited at once for the moment in which it is looked at: that is no burst, and no want of workers.
+func TestOneMoment(t *testing.T) {
+	s := &scene{rng: rand.New(rand.NewPCG(1, 1)), open: 6000}
+	for range 60 {
+		s.tick(nil)
+	}
+	for i := range 2 * within {
+		s.tick(func(tick *signals.Tick) {
+			troubles["one large polite host"].change(s, tick, i)
+			tick.State.Open -= int64(i)
+			if i%4 == 3 {
+				tick.State.Backlog = map[string]int64{"backpressure": tick.State.Open}
+			}
+		})
+		if r := why.Judge(s.window()); i >= within && (r.Verdict != why.PoliteHost || len(r.Also) > 0) {
+			t.Fatalf("tick %d: %s", i, show(r))
+		}
+	}
+}
+
 // sound holds what is true of every report.
 func sound(t *testing.T, r why.Report) {
 	t.Helper()

@@ -29,11 +29,19 @@ import (
 	"example.org/trawl/why"
 )
 
-// world is a crawl of hosts for three submitters, each host with a delay, that goes on for longer than anybody looks.
+// world is a crawl of some hosts for some submitters, each host with a delay, that goes on for longer than anybody looks. Each seed draws another.
 type world struct {
 	*runner
 	t       *testing.T
+	seed    uint64
 	rng     *rand.Rand
+	hosts   int
+	delay   time.Duration // between two starts at a host
+	took    time.Duration // until a host answers
+	pages   int           // of all hosts
+	bare    bool          // there is no such crawl
+	often   func()        // at every tick
+	next    time.Time     // the next beat
 	catalog *slowCatalog
 	archive *fullArchive
 	web     *paper.Web
@@ -47,15 +55,23 @@ type world struct {
 	busy    atomic.Int64  // how long that takes
 	beats   []signals.Beat
 	batch   int
-	wait    time.Duration // between two starts at a host
-	luck    float64       // from 0 to 1, the same for the whole run
 }
 
-const (
-	hosts  = 30
-	each   = 520 // pages of a host
-	submit = 3
-)
+// pace is how many pages a second are visited, about.
+func (w *world) pace() float64 { return float64(w.hosts) / w.delay.Seconds() }
+
+// between draws a number.
+func (w *world) between(from, to float64) float64 { return from + (to-from)*w.rng.Float64() }
+
+// lasting draws a duration.
+func (w *world) lasting(from, to time.Duration) time.Duration {
+	return time.Duration(w.between(float64(from), float64(to)))
+}
+
+// most is the pace up to which a seed may go: what is beyond makes the runs longer, and shows nothing more.
+const most = 12
+
+var submitters = []string{"ann", "ben", "cleo", "dora", "emil", "fay"}
 
 // slowCatalog is a database that can be made slow, and to break on a page.
 type slowCatalog struct {
@@ -136,15 +152,17 @@ func inWorld(t *testing.T, seed uint64, test func(*world)) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		rng := rand.New(rand.NewPCG(seed, 7))
 		w := &world{
-			t: t, rng: rng, wait: time.Duration(2000+rng.IntN(4000)) * time.Millisecond, luck: rng.Float64(), runner: newRunner(ctx), catalog: &slowCatalog{Catalog: cat}, archive: &fullArchive{Store: store},
-			web: paper.NewWeb(time.Duration(20+rng.IntN(180)) * time.Millisecond), names: paper.NewNames(20 * time.Second), fold: signals.NewFold(time.Now()), cpu: make(chan struct{}, 1),
+			t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 7)), runner: newRunner(ctx), catalog: &slowCatalog{Catalog: cat}, archive: &fullArchive{Store: store},
+			web: paper.NewWeb(0), names: paper.NewNames(20 * time.Second), fold: signals.NewFold(time.Now()), cpu: make(chan struct{}, 1),
 			redis: signals.Redis{Ping: 300 * time.Microsecond, Used: 20 << 20, Max: 256 << 20},
 			process: signals.Process{
 				ID: "w", Role: "up", Host: "box", Started: time.Now(), Stages: tasks.Stages(), CPU: 0.6, Busy: 0.35, Cores: 2, Memory: 300 << 20, MemMax: 8 << 30, Files: 100, FileMax: 1024,
 			},
 		}
+		w.hosts, w.took, w.next = 20+w.rng.IntN(41), w.lasting(20*time.Millisecond, 300*time.Millisecond), time.Now()
+		w.delay = max(w.lasting(time.Second, 6*time.Second), time.Duration(w.hosts)*time.Second/most).Round(time.Millisecond)
+		w.web.Slow(w.took)
 		w.crawler = &handlers.Crawler{
 			Catalog: w.catalog, Gate: frontier.NewMemoryGate(time.Time{}), DNS: w.names, Web: w.web, Archive: w.archive, Work: w.runner, Log: log,
 			Policy: handlers.Policy{Agent: "Trawl", HasContact: true, MaxBody: 1 << 20, Window: 4000, Patience: 24 * time.Hour},
@@ -166,11 +184,18 @@ func inWorld(t *testing.T, seed uint64, test func(*world)) {
 				t.Error(err)
 			}
 		}()
-		for i := range hosts {
-			w.submit([]string{"ann", "ben", "cleo"}[i%submit], w.wait, pagesOf(hostName(i), 0, each)...)
-		}
 		test(w)
 	})
+}
+
+// load submits the crawl: enough for every host until nobody looks any more, for one submitter or for several.
+func (w *world) load() {
+	n := 1 + w.rng.IntN(len(submitters))
+	each := int(w.between(1.1, 1.6) * float64(warm+behind+last+name) * signals.Every.Seconds() / w.delay.Seconds())
+	w.pages = w.hosts * each
+	for i := range w.hosts {
+		w.submit(submitters[w.rng.IntN(n)], w.delay, pagesOf(hostName(i), 0, each)...)
+	}
 }
 
 // stages are the crawler's, on a machine whose processors can be full.
@@ -210,7 +235,7 @@ func pagesOf(host string, from, n int) (out []string) {
 	return out
 }
 
-// submit submits pages; a negative delay visits again those that are stored.
+// submit submits pages.
 func (w *world) submit(who string, delay time.Duration, urls ...string) {
 	for len(urls) > 0 {
 		n := min(len(urls), 500)
@@ -219,7 +244,7 @@ func (w *world) submit(who string, delay time.Duration, urls ...string) {
 			Batch: fmt.Sprint("b", w.batch), Crawl: "c", Submitter: who, Origin: tasks.OriginSeed, URLs: urls[:n],
 			Settings: fmt.Appendf(nil, `{"delay":%d,"max_pages":10000000,"maze_pages":0,"per_host":1}`, delay),
 		}
-		if delay == 0 || delay > 0 && delay < w.wait { // a crawl has one delay
+		if delay != w.delay { // a crawl has one delay
 			t.Crawl = fmt.Sprint("c", delay)
 		}
 		w.put(tasks.Next{Task: t})
@@ -229,7 +254,11 @@ func (w *world) submit(who string, delay time.Duration, urls ...string) {
 
 // tick lets a beat go by and judges.
 func (w *world) tick() why.Report {
-	time.Sleep(signals.Every)
+	if w.often != nil {
+		w.often()
+	}
+	w.next = w.next.Add(signals.Every)
+	time.Sleep(time.Until(w.next))
 	now := time.Now()
 	b := w.fold.Beat(now)
 	s := w.look.State(context.Background())
