@@ -79,6 +79,11 @@ func (x *index) joined(ctx context.Context) (*sql.Conn, error) {
 
 // tables makes the tables, unless they are there and of this catalog: another's pages have other numbers.
 func (x *index) tables(ctx context.Context, catalogID string) error {
+	// Whoever only looks does not wait until those who write let him write.
+	var known string
+	if err := x.db.QueryRowContext(ctx, `SELECT catalog FROM progress`).Scan(&known); err == nil && known == catalogID {
+		return nil
+	}
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
