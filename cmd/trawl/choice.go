@@ -36,19 +36,24 @@ func (o *choice) flags(cmd *cobra.Command, faults bool) {
 // meant are the choices that the flags may mean.
 func (o *choice) meant(ctx context.Context, c *sqlite.Catalog) ([]catalog.Choice, error) {
 	if err := control.CheckFault(o.Choice); err != nil {
-		return nil, inFlags(err)
+		return nil, asked(err)
 	}
 	all, err := control.Meant(ctx, c, o.Choice)
-	return all, known(err)
+	return all, asked(err)
 }
 
 // do has the operator's will done.
 func (o *choice) do(ctx context.Context, c *sqlite.Catalog, v control.Verb) ([]control.Effect, error) {
 	done, err := control.Do(ctx, c, v, o.Choice, time.Now())
+	return done, asked(err)
+}
+
+// asked makes an error of package control say what to do, to somebody who chooses by flags.
+func asked(err error) error {
 	if wrong := new(control.ChoiceError); errors.As(err, &wrong) {
-		return nil, inFlags(wrong)
+		return inFlags(wrong)
 	}
-	return done, known(err)
+	return known(err)
 }
 
 // inFlags says what is wrong with a choice to somebody who chooses by flags.

@@ -72,13 +72,16 @@ func failuresCommand(a *app) *cobra.Command {
 	cmd.Flags().BoolVar(&pages, "pages", false, "list the pages themselves, the last that were admitted first")
 	cmd.Flags().IntVar(&limit, "limit", 100, "most pages to list")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if limit < 1 {
+			return &submit.UsageError{Err: fmt.Errorf("--limit %d: want at least 1", limit)}
+		}
 		return a.withCatalog(cmd.Context(), func(c *sqlite.Catalog) error {
+			if pages {
+				return printFailedPages(cmd, c, o, limit)
+			}
 			meant, err := o.meant(cmd.Context(), c)
 			if err != nil {
 				return err
-			}
-			if pages {
-				return printFailedPages(cmd, c, o, limit)
 			}
 			all := []catalog.Failures{}
 			for _, ch := range meant {
@@ -102,7 +105,7 @@ func printFailedPages(cmd *cobra.Command, c *sqlite.Catalog, o choice, limit int
 	all, err := control.FailedPages(cmd.Context(), c, o.Choice, 0, limit)
 	switch {
 	case err != nil:
-		return known(err)
+		return asked(err)
 	case o.json:
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]catalog.FailedPage{}, all...))
 	}

@@ -256,6 +256,8 @@ func TestWrongControl(t *testing.T) {
 		"cancel --fault dns_down":                      {2, []string{"--fault"}},
 		"retry":                                        {2, []string{"--fault"}},
 		"retry --fault nope":                           {2, []string{`--fault "nope"`, "trawl failures"}},
+		"failures --pages --fault nope":                {2, []string{`--fault "nope"`, "trawl failures"}},
+		"failures --pages --limit -1":                  {2, []string{"--limit -1", "at least 1"}},
 		"retry --crawl nope":                           {1, []string{`crawl "nope"`, "trawl status"}},
 		"failures --fault nope":                        {2, []string{`--fault "nope"`}},
 		"failures --submitter nope":                    {1, []string{`submitter "nope"`}},
