@@ -167,9 +167,10 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 	}
 	p.Back = back(p.Verb, p.Choice)
 	p.Title = p.Word() + " " + p.What()
-	pages, err := control.Preview(r.Context(), s.o.Catalog, p.Verb, p.Choice)
-	p.Pages = pages
-	if err == nil && r.Method == http.MethodPost {
+	var err error
+	if r.Method != http.MethodPost {
+		p.Pages, err = control.Preview(r.Context(), s.o.Catalog, p.Verb, p.Choice)
+	} else {
 		var done []control.Effect
 		if done, err = control.Do(r.Context(), s.o.Catalog, p.Verb, p.Choice, time.Now()); err == nil {
 			s.o.Log.InfoContext(r.Context(), "operator", "verb", p.Verb, "choice", p.Choice)

@@ -155,7 +155,7 @@ func (s *Server) failedPages(r *http.Request, ch catalog.Choice) ([]catalog.Fail
 func (s *Server) apiFailures(w http.ResponseWriter, r *http.Request) {
 	ch, err := choiceOf(r)
 	if err != nil {
-		s.json(w, r, http.StatusBadRequest, apiError{err.Error()})
+		s.refuse(w, r, err)
 		return
 	}
 	groups, err := s.failuresOf(r, ch)
@@ -169,7 +169,7 @@ func (s *Server) apiFailures(w http.ResponseWriter, r *http.Request) {
 func (s *Server) apiFailedPages(w http.ResponseWriter, r *http.Request) {
 	ch, err := choiceOf(r)
 	if err != nil {
-		s.json(w, r, http.StatusBadRequest, apiError{err.Error()})
+		s.refuse(w, r, err)
 		return
 	}
 	pages, err := s.failedPages(r, ch)
@@ -178,14 +178,11 @@ func (s *Server) apiFailedPages(w http.ResponseWriter, r *http.Request) {
 
 // found answers with v, or with why there is none.
 func (s *Server) found(w http.ResponseWriter, r *http.Request, v any, err error) {
-	switch {
-	case errors.Is(err, catalog.ErrNotFound):
-		s.json(w, r, http.StatusNotFound, apiError{notFound(err).Error()})
-	case err != nil:
-		s.fail(w, r, err)
-	default:
-		s.json(w, r, http.StatusOK, v)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
 	}
+	s.json(w, r, http.StatusOK, v)
 }
 
 // notFound is a catalog's word for what is not there, without its own name for that.

@@ -512,15 +512,15 @@ func abuse(f *facts) finding {
 		return not("no submitter has twice its usual share of what is new")
 	}
 	rate := 60 * f.arriving() * who.Share
-	usual := 60 * f.normal(func(t signals.Tick) (float64, bool) {
+	perMinute := func(t signals.Tick) (float64, bool) {
 		x := t.Top[signals.Name(signals.Arrivals, signals.BySubmitter)]
-		return x.Of(who.Name) * float64(x.Total()) / signals.Every.Seconds(), true
-	})
+		return 60 * x.Of(who.Name) * float64(x.Total()) / signals.Every.Seconds(), true
+	}
+	usual := f.normal(perMinute)
 	many := max(flood.Value, tripled.Value*usual)
 	brought := 0 // ticks in which it brought as many
-	for _, t := range f.last {
-		x := t.Top[signals.Name(signals.Arrivals, signals.BySubmitter)]
-		if x.Of(who.Name)*float64(x.Total()) >= many/60*signals.Every.Seconds() {
+	for _, v := range values(f.last, perMinute) {
+		if v >= many {
 			brought++
 		}
 	}

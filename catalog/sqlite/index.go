@@ -351,7 +351,11 @@ func matchExpr(words string) string {
 			continue
 		}
 		quoted := `"` + strings.ReplaceAll(split(w), `"`, `""`) + `"` + star
-		if to := map[bool]*[]string{false: &with, true: &without}[not]; !slices.Contains(*to, quoted) { // twice says no more, and costs
+		to := &with
+		if not {
+			to = &without
+		}
+		if !slices.Contains(*to, quoted) { // twice says no more, and costs
 			*to = append(*to, quoted)
 		}
 	}
