@@ -25,13 +25,10 @@ func (a *app) startComment(ctx context.Context, p *parts, fold *signals.Fold, r 
 	judge := observe.NewLocal(observe.Options{
 		Role: "up", Version: version(), Stages: tasks.Stages(), Fold: fold,
 		Look: observe.Look{
-			Catalog: p.catalog, Queues: inlineQueues{r, workers}, Dirs: a.dirs(),
-			Canaries: map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check},
+			Catalog: p.catalog, Queues: inlineQueues{r, workers}, Dirs: a.dirs(), Canaries: a.canaries(p),
 		},
 	})
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
+	return c, background(ctx, func(ctx context.Context) {
 		t := time.NewTicker(signals.Every)
 		defer t.Stop()
 		for {
@@ -56,7 +53,6 @@ func (a *app) startComment(ctx context.Context, p *parts, fold *signals.Fold, r 
 			c.mu.Unlock()
 		}
 	})
-	return c, func() { cancel(); wg.Wait() }
 }
 
 func (c *comment) last() why.Report {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime/pprof"
 	"runtime/trace"
-	"sync"
 	"syscall"
 	"time"
 
@@ -131,7 +130,7 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 	r := inline.New(p.line(fold, a.log), o.workers, open, a.log)
 	work.Work = r
 	p.crawler.Policy.Patience = o.patience
-	defer watch(ctx, p.crawler)()
+	defer background(ctx, p.crawler.Watch)()
 	before, err := p.catalog.Status(ctx)
 	if err != nil {
 		return summary{}, err
@@ -158,17 +157,6 @@ func (a *app) crawlInline(ctx context.Context, o *crawlOptions, t tasks.Admit) (
 	s, serr := meter.summary(context.WithoutCancel(ctx), p.catalog)
 	s.Data, s.Interrupted = a.places(), ctx.Err() != nil
 	return s, errors.Join(err, serr, p.Close())
-}
-
-// watch looks after outages until stop is called.
-func watch(ctx context.Context, c *handlers.Crawler) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { c.Watch(ctx) })
-	return func() {
-		cancel()
-		wg.Wait()
-	}
 }
 
 // resumable refuses to go on with a crawl that was never begun.

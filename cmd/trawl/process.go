@@ -166,16 +166,12 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 		}
 	}
 	defer stop()
-	canaries := map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check}
-	if a.cfg.Canary != "" {
-		canaries[signals.CanaryUplink] = p.uplink(a.cfg.Canary)
-	}
 	feed := events.NewFeed(rdb, a.log)
 	fold := signals.NewFold(time.Now())
 	line := p.line(pipeline.Recorders{feed, fold}, a.log)
 	watch := observe.New(observe.Options{
 		Role: role, Version: version(), Stages: kindsOf(kinds), Profile: at, Fold: fold, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log,
-		Look: a.look(rdb, p.catalog, canaries),
+		Look: a.look(rdb, p.catalog, a.canaries(p)),
 	})
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { p.crawler.Watch(gctx); return nil })
@@ -195,15 +191,29 @@ func (a *app) runWorker(ctx context.Context, rdb redis.UniversalClient, role str
 
 // observe has a process without stages say that it is there, and how things are if no worker does. The function that it returns ends it.
 func (a *app) observe(ctx context.Context, role, profile string, rdb redis.UniversalClient, c *sqlite.Catalog) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
 	watch := observe.New(observe.Options{Role: role, Version: version(), Profile: profile, Redis: rdb, Alerts: a.alerts(rdb), Log: a.log, Look: a.look(rdb, c, nil)})
+	return background(ctx, watch.Run)
+}
+
+// background runs fn until stop is called, which waits for its end.
+func background(ctx context.Context, fn func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	wg.Go(func() { watch.Run(ctx) })
+	wg.Go(func() { fn(ctx) })
 	return func() { cancel(); wg.Wait() }
 }
 
 func (a *app) look(rdb redis.UniversalClient, c *sqlite.Catalog, canaries map[string]observe.Canary) observe.Look {
 	return observe.Look{Catalog: c, Queues: status.NewQueues(rdb), Redis: observe.RedisOf(rdb), Canaries: canaries, Dirs: a.dirs()}
+}
+
+// canaries are what a process with stages tries.
+func (a *app) canaries(p *parts) map[string]observe.Canary {
+	all := map[string]observe.Canary{signals.CanaryDNS: p.dns.Ping, signals.CanaryArchive: p.archive.Check}
+	if a.cfg.Canary != "" {
+		all[signals.CanaryUplink] = p.uplink(a.cfg.Canary)
+	}
+	return all
 }
 
 // uplink asks for the header of a page that is always there: any answer shows that the line is.

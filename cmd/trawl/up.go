@@ -185,10 +185,7 @@ func (a *app) follow(ctx context.Context, c *sqlite.Catalog, rdb redis.Universal
 
 // logProgress says how far the crawl is where there is no terminal to show it on.
 func (a *app) logProgress(ctx context.Context, c *sqlite.Catalog, m *meter) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	return background(ctx, func(ctx context.Context) {
 		t := time.NewTicker(2 * time.Second)
 		defer t.Stop()
 		for {
@@ -201,8 +198,7 @@ func (a *app) logProgress(ctx context.Context, c *sqlite.Catalog, m *meter) (sto
 				}
 			}
 		}
-	}()
-	return func() { cancel(); <-done }
+	})
 }
 
 // redisShown leaves out the password.
