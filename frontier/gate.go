@@ -46,6 +46,8 @@ const (
 	maxLag = 250 * time.Millisecond
 	// unclaimed is how long, besides the unit's delay, a moment is kept for a visit that does not come for it.
 	unclaimed = time.Minute
+	// precedence is for how long after its moment others let an urgent visit pass that does not come.
+	precedence = 5 * time.Second
 	// holding is how long a hold lasts that nothing takes away.
 	holding = 30 * 24 * time.Hour
 )

@@ -1,12 +1,15 @@
 -- The operations of RedisGate, each in one step; MemoryGate is the same in Go.
--- KEYS: the epoch of this Redis; then for each unit, the host first: its hash, the visits at it, the moments kept for visits
--- ARGV: operation, visit, number of units, permit, unclaimed, holding, slowest; then for each unit its delay, its places and its
---   slowness (0: it does not adapt); then what the operation takes
+-- KEYS: the epoch of this Redis, the urgent visits of the host; then for each unit, the host first: its hash, the visits at it,
+--   the moments kept for visits
+-- ARGV: operation, visit, number of units, permit, unclaimed, holding, slowest, precedence; then for each unit its delay, its
+--   places and its slowness (0: it does not adapt); then what the operation takes
 -- Answers two numbers: what the operation says, or -1 and -1 when the host is held. Times are in microseconds.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local visit, count = ARGV[2], tonumber(ARGV[3])
 local permit, unclaimed, holding, slowest = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local precedence, rush = tonumber(ARGV[8]), KEYS[2]
+local own = 9 + 3 * count  -- where begins what the operation takes
 local hour = 3600000000
 local HELD = {-1, -1}
 
@@ -22,7 +25,7 @@ if not epoch then
 end
 
 local function read(i)
-  local key, arg = 3 * i - 1, 3 * i + 5
+  local key, arg = 3 * i, 3 * i + 6
   local u = {
     key = KEYS[key], busy = KEYS[key + 1], turns = KEYS[key + 2],
     least = tonumber(ARGV[arg]), places = tonumber(ARGV[arg + 1]), slowness = tonumber(ARGV[arg + 2]),
@@ -79,6 +82,13 @@ local function turn(u)
   return at - now
 end
 
+-- Tells whether the visit lets an urgent one pass.
+local function yields()
+  if redis.call('ZCARD', rush) == 0 then return false end
+  redis.call('ZREMRANGEBYSCORE', rush, '-inf', int(now))
+  return redis.call('ZCARD', rush) > 0 and not redis.call('ZSCORE', rush, visit)
+end
+
 -- Uses up the visit's moment, or the present one when it needed none.
 local function take(u)
   if redis.call('ZREM', u.turns, visit) == 0 then
@@ -96,7 +106,7 @@ local function closed(probe) return host.held > now and probe ~= 1 end
 local ops = {}
 
 -- Says how far away the first moment is, and how far apart they are.
-function ops.reserve(n, urgent, holds)
+function ops.reserve(n, holds)
   if holds >= host.holds then
     host.holds, host.held = holds, 0
   end
@@ -107,7 +117,13 @@ function ops.reserve(n, urgent, holds)
   -- Who is urgent takes moments that others were given, and those who then come too late need room behind the last one.
   host.next = first + n * apart
   save(host, 'next', 'holds', 'held')
-  return {(urgent == 1 and soonest or first) - now, apart}
+  local urgent = {unpack(ARGV, own + 2)}
+  if #urgent == 0 then return {first - now, apart} end
+  if apart > 0 then
+    for i, v in ipairs(urgent) do redis.call('ZADD', rush, int(soonest + (i - 1) * apart + precedence), v) end
+    expire(rush, host.next - now + precedence)
+  end
+  return {soonest - now, apart}
 end
 
 function ops.recall()
@@ -131,7 +147,7 @@ function ops.enter(probe)
   local wait, full = 0, -1
   for i, u in ipairs(units) do
     if not u.inside then
-      if redis.call('ZCARD', u.busy) >= u.places then full = math.max(full, u.least) end
+      if redis.call('ZCARD', u.busy) >= u.places or i == 1 and yields() then full = math.max(full, u.least) end
       if i > 1 then wait = math.max(wait, turn(u)) end
     end
   end
@@ -150,6 +166,7 @@ function ops.start(probe)
   local wait = 0
   for _, u in ipairs(units) do wait = math.max(wait, u.last + u.delay - now) end
   if wait > 0 then return {wait, 0} end
+  redis.call('ZREM', rush, visit)
   for _, u in ipairs(units) do
     u.last = now
     -- Moments were handed out for starts on time; whoever comes now must not meet the one that starts late.
@@ -186,5 +203,5 @@ function ops.hold(holds)
 end
 
 local args = {}
-for i = 8 + 3 * count, #ARGV do args[#args + 1] = tonumber(ARGV[i]) end
+for i = own, #ARGV do args[#args + 1] = tonumber(ARGV[i]) end
 return ops[ARGV[1]](unpack(args))

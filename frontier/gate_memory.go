@@ -27,7 +27,7 @@ func NewMemoryGate(epoch time.Time) *MemoryGate {
 }
 
 // Reserve implements handlers.Gate.
-func (g *MemoryGate) Reserve(_ context.Context, host Unit, n int, urgent bool, holds int64) (time.Time, time.Duration, error) {
+func (g *MemoryGate) Reserve(_ context.Context, host Unit, n int, urgent []string, holds int64) (time.Time, time.Duration, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now, h := time.Now(), g.unit(host.Name)
@@ -44,8 +44,13 @@ func (g *MemoryGate) Reserve(_ context.Context, host Unit, n int, urgent bool, h
 	first := latest(soonest, h.next)
 	// Who is urgent takes moments that others were given, and those who then come too late need room behind the last one.
 	h.next = first.Add(time.Duration(n) * apart)
-	if urgent {
+	if len(urgent) > 0 {
 		first = soonest
+	}
+	if apart > 0 {
+		for i, visit := range urgent {
+			h.urgent[visit] = first.Add(time.Duration(i)*apart + precedence)
+		}
 	}
 	return first, apart, nil
 }
@@ -79,7 +84,7 @@ func (g *MemoryGate) Enter(_ context.Context, units []Unit, visit string, probe 
 		if u.has(visit) {
 			continue
 		}
-		if len(u.busy) >= units[i].Places {
+		if len(u.busy) >= units[i].Places || u.yields(visit, now) {
 			wait = max(wait, busyWait(units[i].Delay))
 		}
 		if i > 0 {
@@ -99,7 +104,7 @@ func (g *MemoryGate) Enter(_ context.Context, units []Unit, visit string, probe 
 }
 
 // Start implements handlers.Gate.
-func (g *MemoryGate) Start(_ context.Context, units []Unit, _ string, probe bool) (time.Duration, error) {
+func (g *MemoryGate) Start(_ context.Context, units []Unit, visit string, probe bool) (time.Duration, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now, all := time.Now(), g.all(units)
@@ -115,6 +120,7 @@ func (g *MemoryGate) Start(_ context.Context, units []Unit, _ string, probe bool
 	}
 	for i, u := range all {
 		u.last = now
+		delete(u.urgent, visit)
 		// Moments were handed out for starts on time; whoever comes now must not meet the one that starts late.
 		u.next = latest(u.next, now.Add(u.delay(units[i])))
 	}
@@ -159,7 +165,7 @@ func (g *MemoryGate) unit(name string) *unitState {
 	u, ok := g.units[name]
 	if !ok {
 		g.forget()
-		u = &unitState{name: name, last: g.epoch, holds: -1, busy: map[string]time.Time{}, turns: map[string]time.Time{}}
+		u = &unitState{name: name, last: g.epoch, holds: -1, busy: map[string]time.Time{}, turns: map[string]time.Time{}, urgent: map[string]time.Time{}}
 		u.at = g.idle.PushBack(u)
 		g.units[name] = u
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // RedisGate hands out moments to all workers. Its clock is Redis's own, so that workers whose clocks differ agree. Each unit has
-// a hash, a sorted set of the visits that are at it and one of the moments that are kept for visits; all go away when the unit
-// is left alone. Their keys share a hash tag, so that a Redis Cluster keeps them on one node, where one script may touch them.
+// a hash, a sorted set of the visits that are at it and one of the moments that are kept for visits, a host also one of the
+// visits that others let pass; all go away when the unit is left alone. Their keys share a hash tag, so that a Redis Cluster keeps them on one node, where one script may touch them.
 type RedisGate struct {
 	rdb redis.UniversalClient
 }
@@ -35,10 +35,10 @@ var gateScript = redis.NewScript(gateSource)
 // run runs an operation of gate.lua, which says what keys, arguments and the two numbers are. An operation that a hold forbids
 // returns ErrHeld.
 func (g *RedisGate) run(ctx context.Context, op string, units []Unit, visit string, args ...any) (a, b int64, err error) {
-	keys := []string{EpochKey}
+	keys := []string{EpochKey, gateKey + "urgent:" + units[0].Name}
 	argv := []any{
 		op, visit, len(units),
-		Permit.Microseconds(), unclaimed.Microseconds(), holding.Microseconds(), slowest.Microseconds(),
+		Permit.Microseconds(), unclaimed.Microseconds(), holding.Microseconds(), slowest.Microseconds(), precedence.Microseconds(),
 	}
 	for _, u := range units {
 		keys = append(keys, gateKey+"unit:"+u.Name, gateKey+"busy:"+u.Name, gateKey+"turn:"+u.Name)
@@ -62,8 +62,12 @@ func (g *RedisGate) run(ctx context.Context, op string, units []Unit, visit stri
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // Reserve implements handlers.Gate. The moment is told in this process's clock.
-func (g *RedisGate) Reserve(ctx context.Context, host Unit, n int, urgent bool, holds int64) (time.Time, time.Duration, error) {
-	in, apart, err := g.run(ctx, "reserve", []Unit{host}, "", n, flag(urgent), holds)
+func (g *RedisGate) Reserve(ctx context.Context, host Unit, n int, urgent []string, holds int64) (time.Time, time.Duration, error) {
+	args := []any{n, holds}
+	for _, visit := range urgent {
+		args = append(args, visit)
+	}
+	in, apart, err := g.run(ctx, "reserve", []Unit{host}, "", args...)
 	return time.Now().Add(micros(in)), micros(apart), err
 }
 

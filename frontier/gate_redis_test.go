@@ -97,7 +97,7 @@ func TestRedisGateAfterRedisLostEverything(t *testing.T) {
 		}
 		gatetest.FirstTouch(t, g, since)
 		h := frontier.Unit{Name: "http://start.example:80", Delay: gatetest.Delay, Places: 1}
-		if _, _, err := g.Reserve(t.Context(), h, 50, false, 0); err != nil {
+		if _, _, err := g.Reserve(t.Context(), h, 50, nil, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestRedisGateForgetsUnitsThatAreLeftAlone(t *testing.T) {
 		{Name: "domain example.org", Delay: time.Minute, Places: n},
 		{Name: "ip 192.0.2.1", Delay: time.Minute, Places: n},
 	}
-	if _, _, err := g.Reserve(t.Context(), units[0], n, false, 0); err != nil {
+	if _, _, err := g.Reserve(t.Context(), units[0], n, nil, 0); err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {
@@ -141,7 +141,7 @@ func TestRedisGateForgetsUnitsThatAreLeftAlone(t *testing.T) {
 	if wait, err := g.Enter(t.Context(), units, fmt.Sprint("v", n-1), false); err != nil || wait <= 0 || wait > time.Minute {
 		t.Errorf("the last visit has to wait another %v (%v), want a minute", wait, err)
 	}
-	if slot, _, err := g.Reserve(t.Context(), units[0], 0, false, 0); err != nil || time.Until(slot) <= time.Minute {
+	if slot, _, err := g.Reserve(t.Context(), units[0], 0, nil, 0); err != nil || time.Until(slot) <= time.Minute {
 		t.Errorf("the next slot is in %v (%v), want it after the last one", time.Until(slot), err)
 	}
 	pass(2 * time.Hour)
@@ -155,7 +155,7 @@ func TestRedisGateWithoutRedis(t *testing.T) {
 	defer rdb.Close()
 	g := frontier.NewRedisGate(rdb)
 	units := frontier.Units("http://example.org:80", netip.Addr{}, frontier.Limit{Delay: time.Second, PerHost: 1})
-	_, _, reserve := g.Reserve(t.Context(), units[0], 1, false, 0)
+	_, _, reserve := g.Reserve(t.Context(), units[0], 1, nil, 0)
 	_, enter := g.Enter(t.Context(), units, "v", false)
 	_, start := g.Start(t.Context(), units, "v", false)
 	_, leave := g.Leave(t.Context(), units, "v", frontier.Seen{})

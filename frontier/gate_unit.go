@@ -5,12 +5,14 @@ import (
 	"time"
 )
 
-// unitState is what a MemoryGate knows of a unit. Streak, averages and holds are kept of hosts only, turns of the others only.
+// unitState is what a MemoryGate knows of a unit. Streak, averages, holds and who is urgent are kept of hosts only, turns of the
+// others only.
 type unitState struct {
 	name       string
 	next, last time.Time            // the first moment that is not handed out yet; the last start
 	busy       map[string]time.Time // visit → since
 	turns      map[string]time.Time // visit → the moment that is kept for it
+	urgent     map[string]time.Time // visit that others let pass → until when
 	lag        time.Duration        // by which starts turned out later than a delay after each other, on average
 	took       time.Duration        // what answers took, on average; 0 when none came
 	bad        int                  // ends in a row that were bad
@@ -69,6 +71,17 @@ func (u *unitState) turn(visit string, delay time.Duration, now time.Time) time.
 	// A moment that has passed is kept from now on: its visit is here and waits for something else.
 	u.turns[visit] = latest(at, now)
 	return u.turns[visit].Sub(now)
+}
+
+// yields tells whether visit lets an urgent one pass.
+func (u *unitState) yields(visit string, now time.Time) bool {
+	for v, until := range u.urgent {
+		if !now.Before(until) {
+			delete(u.urgent, v)
+		}
+	}
+	_, urgent := u.urgent[visit]
+	return len(u.urgent) > 0 && !urgent
 }
 
 // take uses up the visit's moment, or the present one when it needed none.

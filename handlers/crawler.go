@@ -139,9 +139,10 @@ type Catalog interface {
 // host, and where that is limited its domain and address), starts, and leaves. Between two starts at one unit there is always its
 // delay, in however many processes they are.
 type Gate interface {
-	// Reserve returns the first of n moments at the host that nobody else is given, and how far apart they are. Urgent moments
-	// come before those handed out earlier. It lets visits in again after a hold, if holds counts that one.
-	Reserve(ctx context.Context, host frontier.Unit, n int, urgent bool, holds int64) (first time.Time, apart time.Duration, err error)
+	// Reserve returns the first of n moments at the host that nobody else is given, and how far apart they are. Visits that are
+	// named as urgent get moments before those handed out earlier: until they start, or fail to come, no other is let in. It lets
+	// visits in again after a hold, if holds counts that one.
+	Reserve(ctx context.Context, host frontier.Unit, n int, urgent []string, holds int64) (first time.Time, apart time.Duration, err error)
 	// Recall makes the moments that were handed out at the host nobody's. A visit that comes at one of them is let in if its turn is
 	// not taken.
 	Recall(ctx context.Context, host string) error

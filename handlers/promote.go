@@ -95,7 +95,7 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 		return tasks.Done(), nil
 	}
 	limit := tasks.Limit{Delay: b.Delay, Floor: b.Floor, PerHost: b.PerHost, PerDomain: b.PerDomain, PerIP: b.PerIP, Adapt: b.Adapt}
-	slot, apart, err := c.reserve(ctx, b, frontier.Units(b.Host, netip.Addr{}, gateLimit(limit))[0], len(visits))
+	slot, apart, err := c.reserve(ctx, b, frontier.Units(b.Host, netip.Addr{}, gateLimit(limit))[0], visits)
 	if err != nil {
 		return tasks.Result{}, err
 	}
@@ -116,11 +116,17 @@ func (c *Crawler) slots(ctx context.Context, b catalog.Batch, visits []tasks.Vis
 // handed out anew.
 const stretched = windowHorizon / 4
 
-// reserve reserves n slots for b. When the host's delay has become shorter, those handed out before are further apart than they
+// reserve reserves slots for visits of b. When the host's delay has become shorter, those handed out before are further apart than they
 // have to be, up to a minute ahead: they are recalled, so that the new ones come in between. Whoever has an old one comes then, and
 // gets another if its turn is taken.
-func (c *Crawler) reserve(ctx context.Context, b catalog.Batch, host frontier.Unit, n int) (slot time.Time, apart time.Duration, err error) {
-	slot, apart, err = c.Gate.Reserve(ctx, host, n, b.Urgent, b.Holds)
+func (c *Crawler) reserve(ctx context.Context, b catalog.Batch, host frontier.Unit, visits []tasks.Visit) (slot time.Time, apart time.Duration, err error) {
+	var urgent []string
+	if b.Urgent {
+		for _, v := range visits {
+			urgent = append(urgent, v.ID)
+		}
+	}
+	slot, apart, err = c.Gate.Reserve(ctx, host, len(visits), urgent, b.Holds)
 	ahead := time.Until(slot)
 	switch {
 	case err != nil || b.Urgent:
@@ -133,7 +139,7 @@ func (c *Crawler) reserve(ctx context.Context, b catalog.Batch, host frontier.Un
 	if err = c.Gate.Recall(ctx, b.Host); err != nil {
 		return slot, apart, err
 	}
-	return c.Gate.Reserve(ctx, host, n, false, b.Holds)
+	return c.Gate.Reserve(ctx, host, len(visits), nil, b.Holds)
 }
 
 func gateLimit(l tasks.Limit) frontier.Limit {

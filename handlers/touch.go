@@ -219,7 +219,11 @@ func (c *Crawler) later(ctx context.Context, leg tasks.Leg, err error) (tasks.Le
 // again reserves another slot at the host of the leg.
 func (c *Crawler) again(ctx context.Context, leg tasks.Leg) (tasks.Leg, error) {
 	host := frontier.Units(weburl.Host(leg.URL()), netip.Addr{}, gateLimit(c.limit(ctx, leg)))[0]
-	slot, _, err := c.Gate.Reserve(ctx, host, 1, leg.Urgent, 0)
+	var urgent []string
+	if leg.Urgent {
+		urgent = []string{leg.Visit.ID}
+	}
+	slot, _, err := c.Gate.Reserve(ctx, host, 1, urgent, 0)
 	if err != nil {
 		return leg, err
 	}

@@ -34,6 +34,7 @@ var suite = map[string]func(*guest){
 	"a slot comes after a start":                slotAfterStart,
 	"slots without a delay":                     slotsEager,
 	"urgent slots come first":                   slotsUrgent,
+	"who is urgent enters first":                urgentEnters,
 	"slots are recalled":                        slotsRecalled,
 	"starts are a delay apart":                  startsApart,
 	"starts are a delay apart for many at once": startsConcurrent,

@@ -61,7 +61,7 @@ func (g *guest) apart(what string, all []Moment, d time.Duration) {
 // slot reserves n slots that are not urgent, at a host that was never held, and returns the first and how far apart they are.
 func (g *guest) slot(u frontier.Unit, n int) (first Moment, apart time.Duration, err error) {
 	asked := time.Now()
-	at, apart, err := g.Reserve(g.Context(), u, n, false, 0)
+	at, apart, err := g.Reserve(g.Context(), u, n, nil, 0)
 	// A gate of another process tells how far away the slot is, and the answer took its time.
 	return Moment{at.Add(-time.Since(asked)), at}, apart, err
 }
@@ -75,10 +75,10 @@ func (g *guest) reserve(u frontier.Unit, n int) Moment {
 	return first
 }
 
-func (g *guest) urgent(u frontier.Unit, n int) Moment {
+func (g *guest) urgent(u frontier.Unit, visits ...string) Moment {
 	g.Helper()
 	asked := time.Now()
-	at, _, err := g.Reserve(g.Context(), u, n, true, 0)
+	at, _, err := g.Reserve(g.Context(), u, len(visits), visits, 0)
 	if err != nil {
 		g.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (g *guest) hold(name string, holds int64) {
 // release reserves a slot at the host as of a promotion that knew of so many holds.
 func (g *guest) release(u frontier.Unit, holds int64) {
 	g.Helper()
-	if _, _, err := g.Reserve(g.Context(), u, 1, false, holds); err != nil {
+	if _, _, err := g.Reserve(g.Context(), u, 1, nil, holds); err != nil {
 		g.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ var longSuite = map[string]func(*guest){
 	"the place of the dead is free again":          deadPlaces,
 	"moments that nobody came for disappear":       turnsUnclaimed,
 	"who waits for a place does not lose its turn": turnsWaiting,
+	"who is urgent and never comes":                urgentAbsent,
 	"a moment is used once":                        turnsUsed,
 	"a place is renewed through a hold":            heldStays,
 	"a hold ends after thirty days":                holdEnds,
@@ -97,6 +98,17 @@ func turnsWaiting(g *guest) {
 	}
 	g.leave("there", frontier.Seen{}, elsewhere, full)
 	g.mustEnter("v1", door(1), domain, full)
+}
+
+func urgentAbsent(g *guest) {
+	h := frontier.Unit{Name: host, Delay: time.Minute, Places: 1}
+	g.urgent(h, "dead", "dead too")
+	g.wait(time.Minute)
+	if g.enters("v", h) {
+		g.Error("is let in at the moment of one that is urgent")
+	}
+	g.wait(10 * time.Second)
+	g.mustEnter("v", h)
 }
 
 func turnsUsed(g *guest) {

@@ -80,7 +80,7 @@ func slotsEager(g *guest) {
 func slotsUrgent(g *guest) {
 	slow := frontier.Unit{Name: host, Delay: time.Hour, Places: 1}
 	first := g.reserve(slow, 10)
-	if at := g.urgent(slow, 2); at.earliest.After(time.Now()) {
+	if at := g.urgent(slow, "u", "v"); at.earliest.After(time.Now()) {
 		g.Errorf("nobody has started, and an urgent slot is %v away", time.Until(at.earliest))
 	}
 	// What was handed out is not taken back, and nobody else is to meet it.
@@ -88,11 +88,39 @@ func slotsUrgent(g *guest) {
 		g.Errorf("the next slot is %v after the first of twelve", next.latest.Sub(first.earliest))
 	}
 	began := g.mustStart("a", slow)
-	if at := g.urgent(slow, 1); !at.mayBe(began.add(time.Hour)) {
+	if at := g.urgent(slow, "w"); !at.mayBe(began.add(time.Hour)) {
 		g.Errorf("an urgent slot is %v after a start, want the delay", at.latest.Sub(began.earliest))
 	}
 	if next := g.reserve(slow, 1); !next.mayBe(first.add(14 * time.Hour)) {
 		g.Errorf("the next slot is %v after the first of fourteen", next.latest.Sub(first.earliest))
+	}
+}
+
+// Who is urgent and who was given the same moment before come at once: the urgent one starts.
+func urgentEnters(g *guest) {
+	u := frontier.Unit{Name: host, Delay: Delay, Places: 1}
+	g.mustEnter("inside", u)
+	g.urgent(u, "1e3", "second")
+	if wait, _ := g.enter("inside", u); wait != 0 {
+		g.Errorf("who has a place is sent away for %v", wait)
+	}
+	g.leave("inside", frontier.Seen{}, u)
+	for _, v := range []string{"1e3", "second"} {
+		if g.enters("other", u) {
+			g.Fatalf("another is let in before %s", v)
+		}
+		g.mustEnter(v, u)
+		g.mustStart(v, u)
+		g.leave(v, frontier.Seen{}, u)
+	}
+	if !g.enters("other", u) {
+		g.Error("nobody urgent is left, and another is sent away")
+	}
+	g.leave("other", frontier.Seen{}, u)
+	// At a host without a delay nobody has moments to take.
+	g.urgent(eager(host), "third")
+	if !g.enters("other", eager(host)) {
+		g.Error("a host without a delay lets one pass that has no moment there")
 	}
 }
 
