@@ -39,7 +39,7 @@ func (s *Server) schedulesPage(w http.ResponseWriter, r *http.Request, code int,
 func (s *Server) unschedule(w http.ResponseWriter, r *http.Request) {
 	switch id, err := s.removeSchedule(r); {
 	case errors.Is(err, catalog.ErrNotFound):
-		s.schedulesPage(w, r, http.StatusNotFound, schedulesPage{Error: noSchedule(r)})
+		s.schedulesPage(w, r, http.StatusNotFound, schedulesPage{Error: sentenceOf(noSchedule(r))})
 	case err != nil:
 		s.fail(w, r, err)
 	default:
@@ -58,8 +58,8 @@ func (s *Server) removeSchedule(r *http.Request) (id int64, err error) {
 	return id, err
 }
 
-func noSchedule(r *http.Request) string {
-	return "There is no schedule " + status.Printable(r.PathValue("id")) + "."
+func noSchedule(r *http.Request) error {
+	return errors.New("there is no schedule " + status.Printable(r.PathValue("id")))
 }
 
 func (s *Server) apiSchedules(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +74,7 @@ func (s *Server) apiSchedules(w http.ResponseWriter, r *http.Request) {
 func (s *Server) apiUnschedule(w http.ResponseWriter, r *http.Request) {
 	id, err := s.removeSchedule(r)
 	if errors.Is(err, catalog.ErrNotFound) {
-		s.json(w, r, http.StatusNotFound, apiError{noSchedule(r)})
+		s.json(w, r, http.StatusNotFound, apiError{noSchedule(r).Error()})
 		return
 	}
 	s.found(w, r, map[string]int64{"removed": id}, err)

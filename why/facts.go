@@ -122,7 +122,7 @@ func (f *facts) waits(reasons ...string) (n int64, part float64) {
 	return n, part
 }
 
-// stuck is how many pages could be visited at once if somebody did it, in half of the recent states: all that a large host has is there for a
+// stuck is how many pages could be visited at once if somebody did it, in half of the recent states: what is only on its way is there for a
 // moment, whenever it is looked at.
 func (f *facts) stuck() int64 {
 	return int64(f.recently(ofState(func(s signals.State) (float64, bool) {

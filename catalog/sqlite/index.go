@@ -80,24 +80,16 @@ func (x *index) joined(ctx context.Context) (*sql.Conn, error) {
 // tables makes the tables, unless they are there and of this catalog: another's pages have other numbers.
 func (x *index) tables(ctx context.Context, catalogID string) error {
 	// Whoever only looks does not wait until those who write let him write.
-	var known string
-	if err := x.db.QueryRowContext(ctx, `SELECT catalog FROM progress`).Scan(&known); err == nil && known == catalogID {
-		return nil
+	if is, err := ofCatalog(ctx, x.db, catalogID); err != nil || is {
+		return err
 	}
 	tx, err := x.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	var there int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='progress'`).Scan(&there); err != nil {
+	if is, err := ofCatalog(ctx, tx, catalogID); err != nil || is { // another process was quicker
 		return err
-	}
-	if there > 0 {
-		var id string
-		if err := tx.QueryRowContext(ctx, `SELECT catalog FROM progress`).Scan(&id); err != nil || id == catalogID {
-			return err
-		}
 	}
 	if _, err := tx.ExecContext(ctx, indexTables); err != nil {
 		return err
@@ -106,6 +98,19 @@ func (x *index) tables(ctx context.Context, catalogID string) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+// ofCatalog tells whether the index is there and that of the catalog.
+func ofCatalog(ctx context.Context, q interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, catalogID string) (bool, error) {
+	var there int
+	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='progress'`).Scan(&there); err != nil || there == 0 {
+		return false, err
+	}
+	var id string
+	err := q.QueryRowContext(ctx, `SELECT catalog FROM progress`).Scan(&id)
+	return id == catalogID, err
 }
 
 func (x *index) close() error {
