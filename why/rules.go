@@ -478,10 +478,10 @@ func pushback(f *facts) finding {
 			hit: true, eta: -1, who: f.troubled("dead"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(dead), "host that does not answer", "hosts that do not answer")), cost: "they keep their tries; a single request each finds out whether they are back",
 			evidence: []Evidence{{"pages that wait for hosts in trouble", part, "part", 0, most.Value}}, actions: []Action{{"look at those hosts", "trawl hosts --state dead"}},
 		}
-	case part >= most.Value, others >= pushes.Value && slow > dead: // a host that is left alone says no more: its pages do
+	case part >= most.Value, others >= leftAlone.Value && slow > dead: // a host that is left alone says no more: its pages do
 		return finding{
 			hit: true, eta: -1, who: f.troubled("backoff"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(slow), "host that asks for fewer requests", "hosts that ask for fewer requests")), cost: "they keep their tries",
-			evidence: []Evidence{{"pages that wait for hosts that push back", others, "part", 0, pushes.Value}, {"answers 429 and 503", pushed, "part", 0, pushes.Value}},
+			evidence: []Evidence{{"pages that wait for hosts that push back", others, "part", 0, leftAlone.Value}, {"answers 429 and 503", pushed, "part", 0, pushes.Value}},
 			actions:  []Action{{"ask them more slowly", "trawl hosts --state backoff"}},
 		}
 	case w.Answers >= int64(sample.Value) && pushed >= pushes.Value:
@@ -658,7 +658,7 @@ func workerShortage(f *facts) finding {
 		mean := func(t signals.Tick) (float64, bool) { s := flowOf(t, k).Service; return s.Mean().Seconds(), s.N() > 0 }
 		took, _ := mean(f.now)
 		usual := f.normal(mean)
-		if usual > 0 && took > slower.Value*usual {
+		if usual > 0 && took > slower.Value*usual && k != tasks.KindHead && k != tasks.KindFetch { // for a slow web, more places are what helps
 			return not("%s takes %s a task, usually %s: it is not the number of workers", k, Span(took), Span(usual))
 		}
 		if part := f.now.Web.Busy.Seconds() / max(x.Busy.Seconds(), 1e-9); k == tasks.KindFetch && part < waiting.Value {
@@ -726,6 +726,8 @@ func burst(f *facts) finding {
 	n := f.stuck()
 	wait := f.drain(n)
 	switch {
+	case workerShortage(f).hit:
+		return not("there are too few workers for what comes")
 	case wait >= 0 && wait < worth.Value:
 		return not("what is ready is through in %s", Span(wait))
 	case wait < 0 || f.falling() <= 0:
