@@ -9,7 +9,7 @@ import (
 )
 
 // indexBatch is how many pages become searchable in one transaction.
-const indexBatch = 200
+const indexBatch = 500
 
 // indexTime is how long one index task goes on before it lets another follow.
 const indexTime = 30 * time.Second

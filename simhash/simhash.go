@@ -28,43 +28,64 @@ const (
 // word.
 func Of(text string) uint64 {
 	var (
-		c     counter
-		hash  [3]uint64 // of the last three words, the newest last
-		words int
-		word  [wordSize]byte
-		n     int
+		t    tally
+		word [wordSize]byte
+		n    int // octets of the word so far
 	)
-	end := func() {
-		if n == 0 {
-			return
+	for i := 0; i < len(text); {
+		for i < len(text) && text[i] < utf8.RuneSelf { // nearly all of nearly every text
+			c := ascii[text[i]]
+			i++
+			if c == 0 {
+				if n > 0 {
+					t.add(word[:n])
+					n = 0
+				}
+			} else if n+utf8.UTFMax <= wordSize {
+				word[n] = c
+				n++
+			}
 		}
-		hash = [3]uint64{hash[1], hash[2], xxhash.Sum64(word[:n])}
-		n = 0
-		if words++; words >= len(hash) {
-			c.add(shingle(hash))
+		if i == len(text) {
+			break
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		i += size
+		kind := class(r)
+		if kind != part && n > 0 {
+			t.add(word[:n])
+			n = 0
+		}
+		if kind != other && n+utf8.UTFMax <= wordSize {
+			n += utf8.EncodeRune(word[n:], unicode.ToLower(r))
+		}
+		if kind == alone {
+			t.add(word[:n])
+			n = 0
 		}
 	}
-	for _, r := range text {
-		switch class(r) {
-		case other:
-			end()
-			continue
-		case alone:
-			end()
-		}
-		r = unicode.ToLower(r)
-		if n+utf8.UTFMax <= wordSize {
-			n += utf8.EncodeRune(word[n:], r)
-		}
-		if class(r) == alone {
-			end()
-		}
+	if n > 0 {
+		t.add(word[:n])
 	}
-	end()
-	if words < minWords {
+	if t.words < minWords {
 		return 0
 	}
-	return max(c.majority(), 1) // 0 is taken
+	return max(t.counts.majority(), 1) // 0 is taken
+}
+
+// tally counts the runs of three words of a text.
+type tally struct {
+	counts counter
+	last   [2]uint64 // hashes of the last two words
+	words  int
+}
+
+func (t *tally) add(word []byte) {
+	h := xxhash.Sum64(word)
+	if t.words++; t.words > len(t.last) {
+		t.counts.add(shingle(t.last[0], t.last[1], h))
+	}
+	t.last[0], t.last[1] = t.last[1], h
 }
 
 // Distance is the number of bits in which two fingerprints differ.
@@ -90,13 +111,22 @@ var unspaced = []*unicode.RangeTable{
 	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
 }
 
+// ascii has the lower case of each octet that is part of a word, and 0 for the others.
+var ascii = func() (t [utf8.RuneSelf]byte) {
+	for c := range byte(utf8.RuneSelf) {
+		switch {
+		case 'A' <= c && c <= 'Z':
+			t[c] = c | 0x20
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			t[c] = c
+		}
+	}
+	return t
+}()
+
+// class is what a rune beyond ASCII is.
 func class(r rune) letter {
 	switch {
-	case r < utf8.RuneSelf:
-		if 'a' <= r|0x20 && r|0x20 <= 'z' || '0' <= r && r <= '9' {
-			return part
-		}
-		return other
 	case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
 		return other
 	case r >= 0x0e00 && unicode.In(r, unspaced...): // Thai is the first of them
@@ -106,9 +136,9 @@ func class(r rune) letter {
 }
 
 // shingle hashes three words in their order.
-func shingle(w [3]uint64) uint64 {
+func shingle(first, second, third uint64) uint64 {
 	const a, b = 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f // odd numbers with their bits well spread
-	h := bits.RotateLeft64(w[0]*a, 23) ^ bits.RotateLeft64(w[1]*b, 43) ^ w[2]
+	h := bits.RotateLeft64(first*a, 23) ^ bits.RotateLeft64(second*b, 43) ^ third
 	h = (h ^ h>>32) * a
 	h = (h ^ h>>29) * b
 	return h ^ h>>32

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -22,6 +23,8 @@ import (
 type index struct {
 	mu     sync.Mutex
 	db     *sql.DB
+	drop   *sql.Stmt // takes a page out
+	put    *sql.Stmt // takes it in
 	search *sql.DB
 	join   string // the catalog, as ATTACH wants it
 }
@@ -31,7 +34,9 @@ DROP TABLE IF EXISTS progress;
 DROP TABLE IF EXISTS fts;
 CREATE TABLE progress (catalog TEXT NOT NULL, done INTEGER NOT NULL);
 CREATE VIRTUAL TABLE fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="` + tokenizer + `");
-INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');`
+INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');
+INSERT INTO fts (fts, rank) VALUES ('hashsize', 16777216);
+INSERT INTO fts (fts, rank) VALUES ('automerge', 8);`
 
 // tokenizer folds case and accents of all scripts.
 const tokenizer = "unicode61 remove_diacritics 2"
@@ -45,6 +50,12 @@ func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index
 	x.db.SetMaxOpenConns(1)
 	if err = x.tables(ctx, catalogID); err != nil {
 		return nil, errors.Join(fmt.Errorf("index %s: %w: it can be made again from the catalog: move it away", path, err), x.close())
+	}
+	if x.drop, err = x.db.PrepareContext(ctx, `DELETE FROM fts WHERE rowid=?`); err == nil {
+		x.put, err = x.db.PrepareContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.close())
 	}
 	if x.search, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, x.close())
@@ -135,37 +146,52 @@ func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
 	if err := tx.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
 		return 0, sqlError(err)
 	}
-	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.seq, p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id
-		WHERE p.seq>0 AND p.seq>? ORDER BY p.seq LIMIT ?`, done, n) // the first condition is the index's own: without it, all pages are read
-	if err != nil {
-		return 0, sqlError(err)
+	changed, done, err := c.changed(ctx, done, n)
+	if err != nil || len(changed) == 0 {
+		return 0, err
 	}
-	took := 0
-	err = each(rows, func(r *sql.Rows) error {
-		var id int64
-		var title, description string
-		var packed []byte
-		if err := r.Scan(&id, &done, &title, &description, &packed); err != nil {
-			return err
-		}
-		text, err := c.zstd.unpack(packed)
+	// FTS5 gathers entries in memory as long as their numbers grow, and writes them out before it takes in a lesser one.
+	slices.SortFunc(changed, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
+	drop, put := tx.StmtContext(ctx, c.index.drop), tx.StmtContext(ctx, c.index.put)
+	for _, e := range changed {
+		text, err := c.zstd.unpack(e.text)
 		if err != nil {
-			return fmt.Errorf("text of page %d: %w", id, err)
+			return 0, fmt.Errorf("text of page %d: %w", e.id, err)
 		}
-		took++
-		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, id); err != nil {
-			return err
+		if _, err := drop.ExecContext(ctx, e.id); err != nil {
+			return 0, sqlError(err)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`, id, split(title), split(description), split(text))
-		return err
-	})
-	if err != nil || took == 0 {
-		return 0, wrap(err)
+		if _, err := put.ExecContext(ctx, e.id, split(e.title), split(e.description), split(text)); err != nil {
+			return 0, sqlError(err)
+		}
 	}
 	if _, err := tx.ExecContext(ctx, `UPDATE progress SET done=?`, done); err != nil {
 		return 0, sqlError(err)
 	}
-	return took, wrap(tx.Commit())
+	return len(changed), wrap(tx.Commit())
+}
+
+// entry is what a page is found by.
+type entry struct {
+	id                 int64
+	title, description string
+	text               []byte // packed
+}
+
+// changed returns up to n pages that changed after done, and the last such change.
+func (c *Catalog) changed(ctx context.Context, done int64, n int) (out []entry, last int64, err error) {
+	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.seq, p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id
+		WHERE p.seq>0 AND p.seq>? ORDER BY p.seq LIMIT ?`, done, n) // the first condition is the index's own: without it, all pages are read
+	if err != nil {
+		return nil, done, sqlError(err)
+	}
+	err = each(rows, func(r *sql.Rows) error {
+		var e entry
+		err := r.Scan(&e.id, &last, &e.title, &e.description, &e.text)
+		out = append(out, e)
+		return err
+	})
+	return out, last, wrap(err)
 }
 
 // IndexLag is how many stored pages are not searchable yet.

@@ -29,7 +29,7 @@ var migrations embed.FS
 // Catalog is a catalog in SQLite.
 type Catalog struct {
 	path  string
-	reads *sql.DB
+	reads *reader
 	write *writer
 	index *index
 	names *names
@@ -66,10 +66,9 @@ func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
 	if c.zstd, err = newCodec(); err != nil {
 		return err
 	}
-	if c.reads, err = sql.Open("sqlite", uri(c.path)+pragmas+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+	if c.reads, err = openReader(uri(c.path) + pragmas + "&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return err
 	}
-	c.reads.SetMaxOpenConns(4)
 	if c.write, err = newWriter(ctx, uri(c.path)+pragmas+"&_pragma=cache_size(-65536)", log); err != nil {
 		return err
 	}
@@ -112,7 +111,7 @@ func (c *Catalog) Close() error {
 		errs = append(errs, c.index.close())
 	}
 	if c.reads != nil {
-		errs = append(errs, c.reads.Close())
+		errs = append(errs, c.reads.close())
 	}
 	return errors.Join(errs...)
 }

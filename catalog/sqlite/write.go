@@ -215,6 +215,8 @@ type reasonKey struct {
 	reason string
 }
 
+// stmt returns the prepared statement. SQLite plans by what is bound to LIMIT, and compiles a statement anew whenever that is bound again;
+// what runs often says LIMIT ?+0.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
 	if s, ok := t.w.stmts[query]; ok {
 		return s, nil
