@@ -82,13 +82,13 @@ func (t *tx) twinOf(s catalog.Storing, was content) (w twin, err error) {
 			w.copy, w.of = catalog.Near, of
 		}
 		return err
-	}, `SELECT p.url, p.print FROM marks m JOIN pages p ON p.id=m.page_id WHERE m.crawl_id=? AND m.scope=? AND m.mark IN (?,?,?,?) AND m.page_id<>? LIMIT `+mostAlike,
-		was.crawl, was.host, b[0], b[1], b[2], b[3], s.Page)
+	}, `SELECT p.url, p.print FROM marks m JOIN pages p ON p.id=m.page_id WHERE m.crawl_id=? AND m.scope=? AND m.mark IN (?,?,?,?) AND m.page_id<>? LIMIT ?`,
+		was.crawl, was.host, b[0], b[1], b[2], b[3], s.Page, mostAlike)
 	return w, err
 }
 
 // mostAlike bounds the pages that a text is compared with.
-const mostAlike = "64"
+const mostAlike = 64
 
 // mark runs the statement for each mark of a page.
 func (t *tx) mark(c content, page int64, query string) error {

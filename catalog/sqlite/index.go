@@ -51,7 +51,7 @@ func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index
 	if err = x.tables(ctx, catalogID); err != nil {
 		return nil, errors.Join(fmt.Errorf("index %s: %w: it can be made again from the catalog: move it away", path, err), x.close())
 	}
-	if x.drop, err = x.db.PrepareContext(ctx, `DELETE FROM fts WHERE rowid=?`); err == nil {
+	if x.drop, err = x.db.PrepareContext(ctx, steady(`DELETE FROM fts WHERE rowid=?`)); err == nil {
 		x.put, err = x.db.PrepareContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`)
 	}
 	if err != nil {

@@ -333,7 +333,7 @@ func (p *promotion) handOut(l lane, limit int) ([]catalog.Promoted, error) {
 		rows = append(rows, x)
 		return err
 	}, `UPDATE pages SET state=1, visit=lower(hex(randomblob(8))), lease=? WHERE id IN (
-			SELECT id FROM pages WHERE lane_id=? AND state=0 AND due<=? ORDER BY due, id LIMIT ?+0)
+			SELECT id FROM pages WHERE lane_id=? AND state=0 AND due<=? ORDER BY due, id LIMIT ?)
 		RETURNING id, visit, url, due, depth, reach, sitemap, tries, final_url, etag, last_modified, payload, CASE WHEN body_at>0 THEN body_at ELSE 1000*fetched_at END`,
 		p.w.Now.Add(p.w.Lease+p.w.Horizon).UnixMilli(), l.id, p.w.Now.UnixMilli(), limit)
 	// RETURNING has no order.

@@ -36,7 +36,7 @@ func (r *reader) stmt(ctx context.Context, query string) *sql.Stmt {
 	if known || full {
 		return s
 	}
-	s, err := r.PrepareContext(ctx, query)
+	s, err := r.PrepareContext(ctx, steady(query))
 	if err != nil {
 		return nil
 	}

@@ -74,7 +74,7 @@ func (p *promotion) shares(priority int) ([]*share, error) {
 			err := r.Scan(&l.id, &l.host, &l.crawl)
 			s.lanes = append(s.lanes, l)
 			return err
-		}, `SELECT id, host_id, crawl_id FROM lanes WHERE priority=? AND submitter_id=? AND waiting>0 AND at<=? ORDER BY at LIMIT ?+0`, priority, s.submitter, now, each)
+		}, `SELECT id, host_id, crawl_id FROM lanes WHERE priority=? AND submitter_id=? AND waiting>0 AND at<=? ORDER BY at LIMIT ?`, priority, s.submitter, now, each)
 		if err != nil {
 			return nil, err
 		}

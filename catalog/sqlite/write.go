@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -215,19 +216,21 @@ type reasonKey struct {
 	reason string
 }
 
-// stmt returns the prepared statement. SQLite plans by what is bound to LIMIT, and compiles a statement anew whenever that is bound again;
-// what runs often says LIMIT ?+0.
 func (t *tx) stmt(query string) (*sql.Stmt, error) {
 	if s, ok := t.w.stmts[query]; ok {
 		return s, nil
 	}
-	s, err := t.w.conn.PrepareContext(t.ctx, query)
+	s, err := t.w.conn.PrepareContext(t.ctx, steady(query))
 	if err != nil {
 		return nil, fmt.Errorf("%w in %s", err, query)
 	}
 	t.w.stmts[query] = s
 	return s, nil
 }
+
+// steady makes of a statement one that stays prepared. SQLite plans by what is bound to ? in an equality or LIMIT, and forgets the plan
+// when that is taken away, as the driver does after each run; into an expression it does not look.
+func steady(query string) string { return strings.ReplaceAll(query, "?", "+?") }
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(query string, args ...any) (int64, error) {
