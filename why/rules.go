@@ -21,6 +21,8 @@ func percent(x float64) string { return fmt.Sprintf("%.0f %%", 100*x) }
 
 func pages(n int64) string { return count(int(n), "page", "pages") }
 
+func pagesWait(n int64) string { return count(int(n), "page waits", "pages wait") }
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -161,7 +163,7 @@ func workersMissing(f *facts) finding {
 		if q.Workers == 0 && q.Pending > 0 && f.count(func(s signals.State) bool { return s.Queues[k].Workers == 0 && s.Queues[k].Pending > 0 }) >= int(steady.Value) {
 			return finding{
 				hit: true, eta: -1, summary: fmt.Sprintf("nobody runs %s: %d tasks wait, the first for %s", strings.Join(idle, ", "), q.Pending, Span(q.Oldest.Seconds())),
-				cost:     pages(s.Open) + " wait",
+				cost:     pagesWait(s.Open),
 				evidence: []Evidence{{"workers of " + string(k), 0, "processes", f.normal(ofState(func(s signals.State) (float64, bool) { return float64(s.Queues[k].Workers), true })), 1}},
 				actions:  []Action{{"start a worker for it", "trawl worker --stages " + strings.Join(idle, ",")}},
 			}
@@ -169,19 +171,19 @@ func workersMissing(f *facts) finding {
 	}
 	if n, part := f.waits("paused"); part >= most.Value {
 		return finding{
-			hit: true, eta: -1, summary: fmt.Sprintf("%s wait because an operator paused %s", pages(n), strings.Join(s.Paused, ", ")),
+			hit: true, eta: -1, summary: fmt.Sprintf("%s because an operator paused %s", pagesWait(n), strings.Join(s.Paused, ", ")),
 			evidence: []Evidence{{"pages that are paused", part, "part", 0, most.Value}}, actions: []Action{{"let it go on", "trawl resume --" + first(s.Paused)}},
 		}
 	}
 	if n := f.stuck(); n > 0 && len(idle) == len(tasks.Stages()) {
 		return finding{
-			hit: true, eta: -1, summary: fmt.Sprintf("no worker is running, and %s are due", pages(n)), cost: pages(s.Open) + " wait",
+			hit: true, eta: -1, summary: fmt.Sprintf("no worker is running, and %s due", count(int(n), "page is", "pages are")), cost: pagesWait(s.Open),
 			evidence: []Evidence{{"workers", 0, "processes", 0, 1}}, actions: []Action{{"start a worker", "trawl worker"}},
 		}
 	}
 	if n, part := f.waits("backpressure"); part >= most.Value && !f.scheduled() && f.queued() == 0 {
 		return finding{
-			hit: true, eta: -1, summary: fmt.Sprintf("no scheduler is running: %s are due and nobody hands them out", pages(n)), cost: pages(s.Open) + " wait",
+			hit: true, eta: -1, summary: fmt.Sprintf("no scheduler is running: %s due and nobody hands them out", count(int(n), "page is", "pages are")), cost: pagesWait(s.Open),
 			evidence: []Evidence{{"schedulers", 0, "processes", 0, 1}}, actions: []Action{{"start a scheduler", "trawl scheduler"}},
 		}
 	}
@@ -230,7 +232,7 @@ func (f *facts) fails(name string) (string, bool) {
 func (f *facts) declared(o signals.Outage, what, action string) finding {
 	return finding{
 		hit: true, eta: -1, summary: fmt.Sprintf("%s since %s: %s", what, o.Since.Local().Format(time.TimeOnly), o.Err),
-		cost:     pages(f.state.Open) + " wait; no page loses a try, and all goes on by itself",
+		cost:     pagesWait(f.state.Open) + "; no page loses a try, and all goes on by itself",
 		evidence: []Evidence{{"down for", f.state.At.Sub(o.Since).Seconds(), "s", 0, 0}}, actions: []Action{{action, ""}},
 	}
 }
@@ -243,7 +245,7 @@ func storageFailing(f *facts) finding {
 	for _, c := range []struct{ name, what string }{{signals.CanaryDatabase, "the database"}, {signals.CanaryArchive, "the archive"}} {
 		if err, fails := f.fails(c.name); fails {
 			return finding{
-				hit: true, eta: -1, summary: fmt.Sprintf("%s cannot be written: %s", c.what, err), cost: pages(f.state.Open) + " wait; no page loses a try",
+				hit: true, eta: -1, summary: fmt.Sprintf("%s cannot be written: %s", c.what, err), cost: pagesWait(f.state.Open) + "; no page loses a try",
 				evidence: []Evidence{{c.name + " canary", 1, "failing", 0, 1}}, actions: []Action{{"make room, or mend the disk", "df -h"}},
 			}
 		}
@@ -291,13 +293,13 @@ func dnsDown(f *facts) finding {
 	part := share(w.Unnamed, w.Lookups)
 	if err, fails := f.fails(signals.CanaryDNS); fails {
 		return finding{
-			hit: true, eta: -1, summary: "the resolver does not answer: " + err, cost: pages(f.state.Open) + " wait or will; no page loses a try",
+			hit: true, eta: -1, summary: "the resolver does not answer: " + err, cost: pagesWait(f.state.Open) + " or will; no page loses a try",
 			evidence: []Evidence{{"lookups without an answer", part, "part", 0, namesFail.Value}}, actions: []Action{{"mend the resolver, or name another in TRAWL_DNS", ""}},
 		}
 	}
 	if n, waiting := f.waits("dns"); waiting >= most.Value {
 		return finding{
-			hit: true, eta: -1, summary: fmt.Sprintf("%s wait for names that no server answers for, though the resolver does", pages(n)), cost: "they are tried again, less and less often",
+			hit: true, eta: -1, summary: fmt.Sprintf("%s for names that no server answers for, though the resolver does", pagesWait(n)), cost: "they are tried again, less and less often",
 			evidence: []Evidence{{"pages that wait for a name", waiting, "part", 0, most.Value}}, who: f.troubled(string("dns")), actions: []Action{{"look at those hosts", "trawl hosts --state dns"}},
 		}
 	}
@@ -330,7 +332,7 @@ func uplinkDown(f *facts) finding {
 		return f.declared(o, "no host can be reached", "mend the line")
 	}
 	if err, fails := f.fails(signals.CanaryUplink); fails && f.now.Web.Answers == 0 {
-		return finding{hit: true, eta: -1, summary: "no host can be reached: " + err, cost: pages(f.state.Open) + " wait; no page loses a try", actions: []Action{{"mend the line", ""}}}
+		return finding{hit: true, eta: -1, summary: "no host can be reached: " + err, cost: pagesWait(f.state.Open) + "; no page loses a try", actions: []Action{{"mend the line", ""}}}
 	}
 	var lost int64
 	for _, k := range []tasks.Kind{tasks.KindHead, tasks.KindFetch} {
@@ -407,7 +409,7 @@ func largeDownloads(f *facts) finding {
 		return not("nothing waits behind them")
 	}
 	out := finding{
-		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%d large or slow downloads take %s of the time of all", n, percent(part)), cost: pages(f.state.Open) + " wait, in part behind them",
+		hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("%d large or slow downloads take %s of the time of all", n, percent(part)), cost: pagesWait(f.state.Open) + ", in part behind them",
 		evidence: []Evidence{{"time of large downloads", part, "part", f.normal(func(t signals.Tick) (float64, bool) {
 			return long(t.Web), t.Web.Busy > 0
 		}), longPart.Value}},
@@ -475,12 +477,12 @@ func pushback(f *facts) finding {
 	switch {
 	case part >= most.Value && dead > slow:
 		return finding{
-			hit: true, eta: -1, who: f.troubled("dead"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(dead), "host that does not answer", "hosts that do not answer")), cost: "they keep their tries; a single request each finds out whether they are back",
+			hit: true, eta: -1, who: f.troubled("dead"), summary: fmt.Sprintf("%s for %s", pagesWait(n), count(int(dead), "host that does not answer", "hosts that do not answer")), cost: "they keep their tries; a single request each finds out whether they are back",
 			evidence: []Evidence{{"pages that wait for hosts in trouble", part, "part", 0, most.Value}}, actions: []Action{{"look at those hosts", "trawl hosts --state dead"}},
 		}
 	case part >= most.Value, others >= leftAlone.Value && slow > dead: // a host that is left alone says no more: its pages do
 		return finding{
-			hit: true, eta: -1, who: f.troubled("backoff"), summary: fmt.Sprintf("%s wait for %s", pages(n), count(int(slow), "host that asks for fewer requests", "hosts that ask for fewer requests")), cost: "they keep their tries",
+			hit: true, eta: -1, who: f.troubled("backoff"), summary: fmt.Sprintf("%s for %s", pagesWait(n), count(int(slow), "host that asks for fewer requests", "hosts that ask for fewer requests")), cost: "they keep their tries",
 			evidence: []Evidence{{"pages that wait for hosts that push back", others, "part", 0, leftAlone.Value}, {"answers 429 and 503", pushed, "part", 0, pushes.Value}},
 			actions:  []Action{{"ask them more slowly", "trawl hosts --state backoff"}},
 		}
@@ -666,7 +668,7 @@ func workerShortage(f *facts) finding {
 		}
 		need := max(math.Ceil(f.rate(x.Enqueued)*took), math.Ceil(float64(q.Slots)*1.1))
 		return finding{
-			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and %s could be visited at once: it needs %.0f", q.Slots, k, pages(f.stuck()), need), cost: pages(f.state.Open) + " wait",
+			hit: true, eta: f.drain(f.state.Open), summary: fmt.Sprintf("all %d places of %s are taken, and %s could be visited at once: it needs %.0f", q.Slots, k, pages(f.stuck()), need), cost: pagesWait(f.state.Open),
 			evidence: []Evidence{{"places of " + string(k) + " taken", load, "part", 0, full.Value}, {"age of the oldest ready task", q.Oldest.Seconds(), "s", 0, readyAge.Value}},
 			actions:  []Action{{fmt.Sprintf("start %.0f more processes for it", math.Ceil((need-float64(q.Slots))/float64(tasks.SpecOf(k).Concurrency))), "trawl worker --stages " + string(k)}},
 		}
@@ -714,7 +716,7 @@ func politeHost(f *facts) finding {
 		return not("the %.0f hosts with the most have %s of what waits", fewHosts.Value, percent(top))
 	}
 	return finding{
-		hit: true, eta: eta, who: who, summary: fmt.Sprintf("%s wait for the pace of their hosts, %s of them at %s: that is as fast as they may be asked", pages(n), percent(min(top, 1)), count(min(len(f.state.Hosts), int(fewHosts.Value)), "host", "hosts")),
+		hit: true, eta: eta, who: who, summary: fmt.Sprintf("%s for the pace of their hosts, %s of them at %s: that is as fast as they may be asked", pagesWait(n), percent(min(top, 1)), count(min(len(f.state.Hosts), int(fewHosts.Value)), "host", "hosts")),
 		cost:     "nothing: nobody else waits",
 		evidence: []Evidence{{"pages that wait for their host", part, "part", 0, most.Value}, {"places of fetch taken", load, "part", 0, loose.Value}},
 		actions:  []Action{{"ask faster only where you are allowed to", "trawl hosts set HOST --delay 500ms"}},
@@ -747,7 +749,7 @@ func idle(f *facts) finding {
 // healthy: nothing is piling up.
 func healthy(f *facts) finding {
 	if later := f.state.Backlog["revisit"]; later == f.state.Open && later > 0 {
-		return finding{summary: fmt.Sprintf("%s wait for the time at which they are due", pages(later)), eta: f.state.ETA}
+		return finding{summary: fmt.Sprintf("%s for the time at which they are due", pagesWait(later)), eta: f.state.ETA}
 	}
 	return finding{summary: fmt.Sprintf("nothing is piling up: %.1f pages a second, %s open", f.closing(), pages(f.state.Open)), eta: f.state.ETA}
 }
