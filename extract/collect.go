@@ -41,8 +41,11 @@ const maxRefs = 10 * MaxLinks
 
 // read collects from a whole page, which must be valid UTF-8.
 func read(page []byte, agent string) *collector {
-	c := &collector{agent: agent}
-	c.text.buf = make([]byte, 0, min(len(page)/2, MaxText))
+	c := newCollector(page, agent)
+	if c.plain(string(page)) {
+		return c
+	}
+	c = newCollector(page, agent)
 	if fitForTree(page) {
 		if root, err := parseTree(page, patience); err == nil {
 			c.walk(root, false)
@@ -50,6 +53,12 @@ func read(page []byte, agent string) *collector {
 		}
 	}
 	c.flat(page)
+	return c
+}
+
+func newCollector(page []byte, agent string) *collector {
+	c := &collector{agent: agent}
+	c.text.buf = make([]byte, 0, min(len(page)/2, MaxText))
 	return c
 }
 

@@ -7,7 +7,8 @@
 //
 //	mime.go     what kind of answer this is
 //	charset.go  in which characters it is written; decode.go turns them into UTF-8
-//	tree.go     walks the parsed page; flat.go reads the pages that are unfit for a tree, and guard.go tells which are
+//	plain.go    reads a page that is plainly written, with scan.go's help: most are
+//	tree.go     walks the parsed page where it is not; flat.go reads those that are unfit for a tree, and guard.go tells which are
 //	collect.go  takes what matters from each element
 //	links.go    makes links of references
 //	text.go     folds the readable text
