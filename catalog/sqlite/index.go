@@ -325,7 +325,11 @@ const seam = "\u200b"
 
 // split parts the characters of scripts that are written without spaces, so that each is a token and a word of them a phrase.
 func split(s string) string {
-	if !strings.ContainsFunc(s, unspaced) {
+	first := 0
+	for first < len(s) && s[first] < 0xE0 { // what begins the first of them in UTF-8
+		first++
+	}
+	if !strings.ContainsFunc(s[first:], unspaced) {
 		return s
 	}
 	var b strings.Builder
