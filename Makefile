@@ -5,7 +5,7 @@ TOOL    = $(GO) tool -modfile=tools.mod
 WARCIO  = .tools/node_modules/warcio/dist/index.js
 export CGO_ENABLED = 0
 
-.PHONY: build run test check fmt need screenshots bench-why bench-pages
+.PHONY: build run test check fmt need screenshots bench bench-why bench-pages
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -49,6 +49,10 @@ bench-why: build
 	$(GO) test ./bench/why -run TestConfusion -timeout 3h -v -seeds 20 -table ../WHY.md
 	printf '\n## With real processes\n\nMade by `trawl lab run all --seed 1`: real processes, a real Redis, a real disk and real time.\n\n' >> bench/WHY.md
 	bin/trawl lab run all --seed 1 --table bench/WHY.md
+
+# How fast Trawl crawls, and what that takes. bench/RESULTS.md has tables.
+bench: build need
+	$(GO) run ./bench
 
 # How long the dashboard's pages take, with 10,000 and with 2,000,000 pages in the frontier. bench/PAGES.md has the tables.
 bench-pages:

@@ -385,8 +385,12 @@ type Piece struct {
 	Mark bool   `json:"mark,omitempty"` // it matches the query
 }
 
+// MostRanked bounds the pages that are compared for a search, the newest first: a word of every page must not cost what all pages cost.
+const MostRanked = 5000
+
 // Found is a page of search results.
 type Found struct {
 	Hits  []Hit `json:"hits"`
-	Total int64 `json:"total"`
+	Total int64 `json:"total"` // pages that match, of which the best are shown; at most MostRanked
+	More  bool  `json:"more"`  // older pages match too, and were not looked at
 }

@@ -74,20 +74,22 @@ func (w *Web) own(rw http.ResponseWriter, r *http.Request) {
 	case "/_dead":
 		w.serveDead(rw, r)
 	case "/_hosts":
-		type row struct {
-			Name  string `json:"name"`
-			URL   string `json:"url"`
-			Addr  string `json:"addr"`
-			Pages int    `json:"pages"`
-		}
-		rows := make([]row, 0, len(w.hosts))
+		rows := make([]Site, 0, len(w.hosts))
 		for _, h := range w.hosts {
-			rows = append(rows, row{h.site.name, h.site.origin + "/", h.door.address(), h.site.pages})
+			rows = append(rows, Site{h.site.name, h.site.origin + "/", h.door.address(), h.site.pages})
 		}
 		writeJSON(rw, rows)
 	default:
 		write(rw, r, http.StatusNotFound, "text/plain", []byte("the lab has /_truth, /_log, /_gaps, /_questions, /_trouble, /_dead and /_hosts\n"))
 	}
+}
+
+// Site is a host as the lab tells of it.
+type Site struct {
+	Name  string `json:"name"`
+	URL   string `json:"url"` // of the root
+	Addr  string `json:"addr"`
+	Pages int    `json:"pages"`
 }
 
 func writeJSON(rw http.ResponseWriter, v any) {

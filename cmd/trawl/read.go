@@ -89,7 +89,11 @@ func printFound(w io.Writer, q catalog.Query, found catalog.Found) {
 	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) && os.Getenv("NO_COLOR") == "" {
 		bold, plain = "\x1b[1m", "\x1b[0m"
 	}
-	fmt.Fprintf(w, "%d pages\n", found.Total)
+	if found.More {
+		fmt.Fprintf(w, "the newest %d pages of more, the best first\n", found.Total)
+	} else {
+		fmt.Fprintf(w, "%d pages\n", found.Total)
+	}
 	for i, h := range found.Hits {
 		title := h.Title
 		if title == "" {

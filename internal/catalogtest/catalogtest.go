@@ -75,7 +75,7 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"promote what is due": due, "promote at the slowest delay": slowest, "promote tells what is known": known, "robots": robotsStates,
 		"store": store, "store unchanged": unchanged, "end and fail": endAndFail, "fenced": fenced, "twice": twice, "leads": leads,
 		"leases": leases, "recrawl": recrawl, "recrawl and go further": recrawlFurther, "recrawl a large crawl": recrawlLarge, "counts": counts, "backlog": backlog,
-		"index": indexing, "search": searching, "snippets": snippets, "search with hostile queries": hostile, "search with a filter": searchFilter,
+		"index": indexing, "search": searching, "snippets": snippets, "search with hostile queries": hostile, "search with a filter": searchFilter, "a word of every page": everywhere,
 		"export": export, "meta": meta,
 		"schedules": schedules, "plans": plans, "no plan": noPlan, "revisits": revisits, "revisits of open pages": revisitsOpen, "revisits at once": revisitsAtOnce,
 		"budget of revisits": revisitBudget, "price of a revisit": prices, "sitemaps": sitemaps, "admit what has changed": modifiedAgain, "admit again": admitAgain,

@@ -296,3 +296,45 @@ func searchFilter(w *world) {
 		w.Errorf("%d of 14 pages are shown", len(seen))
 	}
 }
+
+// A word of every page is looked for in the newest, and that is said.
+func everywhere(w *world) {
+	cr := w.crawl("a", func(c *catalog.Crawl) { c.MaxPages = plenty })
+	const hosts = 100
+	var pages []catalog.Candidate
+	for i := range catalog.MostRanked + 1 {
+		pages = append(pages, page(fmt.Sprintf("http://h%d.example/%d", i%hosts, i)))
+	}
+	for part := range slices.Chunk(pages, 1000) {
+		w.admit(cr, part...)
+	}
+	w.open()
+	for n := 0; n < len(pages); {
+		got := w.handOut()
+		if len(got) == 0 {
+			w.Fatalf("only %d of %d pages are handed out", n, len(pages))
+		}
+		for _, p := range got {
+			w.store(p, func(s *catalog.Storing) { s.Text = fmt.Sprintf("everywhere %d", n) })
+			n++
+		}
+		w.pass(time.Minute)
+	}
+	for {
+		n, err := w.IndexBatch(w.Context(), 1000)
+		w.must(err)
+		if n == 0 {
+			break
+		}
+	}
+	for _, from := range []int{0, catalog.MostRanked} {
+		got, err := w.Search(w.Context(), catalog.Query{Words: "everywhere", Limit: 10, From: from})
+		w.must(err)
+		w.same("pages", got.Total, int64(catalog.MostRanked))
+		w.same("more", got.More, true)
+	}
+	got, err := w.Search(w.Context(), catalog.Query{Words: "everywhere 17", Limit: 10})
+	w.must(err)
+	w.same("pages with both words", got.Total, int64(1))
+	w.same("more with both words", got.More, false)
+}
