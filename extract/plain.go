@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -491,10 +492,8 @@ func (s *plainReader) inScope(a atom.Atom, barriers ...atom.Atom) int {
 		case atom.Table, atom.Td, atom.Th, atom.Caption, atom.Select:
 			return -1
 		default:
-			for _, b := range barriers {
-				if o == b {
-					return -1
-				}
+			if slices.Contains(barriers, o) {
+				return -1
 			}
 		}
 	}

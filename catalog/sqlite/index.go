@@ -114,7 +114,8 @@ func (x *index) tables(ctx context.Context, catalogID string) error {
 // ofCatalog tells whether the index is there and that of the catalog.
 func ofCatalog(ctx context.Context, q interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}, catalogID string) (bool, error) {
+}, catalogID string,
+) (bool, error) {
 	var there int
 	if err := q.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master WHERE name='progress'`).Scan(&there); err != nil || there == 0 {
 		return false, err
