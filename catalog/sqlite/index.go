@@ -220,15 +220,15 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 		}
 		crawl = cr.ID
 	}
-	const found = `WITH found AS MATERIALIZED (SELECT p.id, fts.rank FROM fts JOIN cat.pages p ON p.id=fts.rowid
-		WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0 ORDER BY fts.rowid DESC LIMIT ?) `
+	const found = `SELECT p.id, fts.rank FROM fts JOIN cat.pages p ON p.id=fts.rowid
+		WHERE fts MATCH ? AND (?=0 OR p.crawl_id=?) AND p.state<>4 AND p.seq>0 ORDER BY fts.rowid DESC LIMIT ?`
 	conn, err := c.index.joined(ctx)
 	if err != nil {
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
 	defer conn.Close()
 	// Matches are read once, for their number and their rank; the rest is read of the few that are shown.
-	rows, err := conn.QueryContext(ctx, found+`, best AS (SELECT id, rank, count(*) OVER () AS all_of_them FROM found ORDER BY rank LIMIT ? OFFSET ?)
+	rows, err := conn.QueryContext(ctx, `WITH found AS MATERIALIZED (`+found+`), best AS (SELECT id, rank, count(*) OVER () AS all_of_them FROM found ORDER BY rank LIMIT ? OFFSET ?)
 		SELECT p.id, p.url, w.name, p.title, p.fetched_at, best.all_of_them FROM best JOIN cat.pages p ON p.id=best.id JOIN cat.crawls w ON w.id=p.crawl_id ORDER BY best.rank`,
 		match, crawl, crawl, catalog.MostRanked+1, q.Limit, q.From)
 	if err != nil {
@@ -247,7 +247,7 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 		return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 	}
 	if len(ids) == 0 && q.From > 0 { // behind the last
-		if err := conn.QueryRowContext(ctx, found+`SELECT count(*) FROM found`, match, crawl, crawl, catalog.MostRanked+1).Scan(&out.Total); err != nil {
+		if err := conn.QueryRowContext(ctx, `SELECT count(*) FROM (`+found+`)`, match, crawl, crawl, catalog.MostRanked+1).Scan(&out.Total); err != nil {
 			return out, fmt.Errorf("search for %q: %w", q.Words, sqlError(err))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"example.org/trawl/catalog"
@@ -299,6 +300,9 @@ func searchFilter(w *world) {
 
 // A word of every page is looked for in the newest, and that is said.
 func everywhere(w *world) {
+	if testing.Short() {
+		w.Skip("thousands of pages: without -short")
+	}
 	cr := w.crawl("a", func(c *catalog.Crawl) { c.MaxPages = plenty })
 	const hosts = 100
 	var pages []catalog.Candidate
