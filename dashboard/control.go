@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +79,12 @@ func only(v url.Values, names ...string) error {
 	return nil
 }
 
+// order does what an operator wants, and has it show at once.
+func (s *Server) order(ctx context.Context, v control.Verb, ch catalog.Choice) ([]control.Effect, error) {
+	defer s.now.forget()
+	return control.Do(ctx, s.o.Catalog, v, ch, time.Now())
+}
+
 // apiControl answers POST /api/pause, resume, cancel and retry, as the commands of these names do.
 func (s *Server) apiControl(v control.Verb) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -90,7 +97,7 @@ func (s *Server) apiControl(v control.Verb) http.HandlerFunc {
 			return
 		}
 		ch := catalog.Choice{Crawl: said.Get("crawl"), Host: said.Get("host"), Submitter: said.Get("submitter"), Fault: said.Get("fault")}
-		done, err := control.Do(r.Context(), s.o.Catalog, v, ch, time.Now())
+		done, err := s.order(r.Context(), v, ch)
 		if err != nil {
 			s.refuse(w, r, err)
 			return

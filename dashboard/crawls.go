@@ -45,7 +45,7 @@ type crawlRow struct {
 func (c crawlRow) Closed() int64 { return c.Stored + c.Failed + c.Ended }
 
 func (s *Server) crawlsPage(w http.ResponseWriter, r *http.Request, code int, p crawlsPage) {
-	st, err := s.status(r.Context())
+	st, err := s.now.get(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -172,7 +172,7 @@ func (s *Server) do(w http.ResponseWriter, r *http.Request) {
 		p.Pages, err = control.Preview(r.Context(), s.o.Catalog, p.Verb, p.Choice)
 	} else {
 		var done []control.Effect
-		if done, err = control.Do(r.Context(), s.o.Catalog, p.Verb, p.Choice, time.Now()); err == nil {
+		if done, err = s.order(r.Context(), p.Verb, p.Choice); err == nil {
 			s.o.Log.InfoContext(r.Context(), "operator", "verb", p.Verb, "choice", p.Choice)
 			p.Done = sentenceWord(p.Verb.Done()) + " " + p.What()
 			if done[0].What == "" {

@@ -70,7 +70,9 @@ type Options struct {
 // Server answers HTTP. Close it.
 type Server struct {
 	o       Options
-	judge   *judge
+	judged  kept[judged]
+	now     kept[status.Status]
+	recent  kept[[]events.Event]
 	feed    feed
 	streams context.Context // done when the streams are to end
 	end     context.CancelFunc
@@ -81,7 +83,13 @@ type Server struct {
 
 // New returns a server.
 func New(o Options) (*Server, error) {
-	s := &Server{o: o, judge: &judge{past: signals.NewHistory(o.Redis, why.Length)}}
+	s := &Server{o: o}
+	past := signals.NewHistory(o.Redis, why.Length)
+	s.judged.make = func(ctx context.Context) (judged, error) { return judge(ctx, past) }
+	s.now.make = s.collect
+	s.recent.make = func(ctx context.Context) ([]events.Event, error) {
+		return events.Last(ctx, o.Redis, recentEvents, lookBack, telling)
+	}
 	s.streams, s.end = context.WithCancel(context.Background())
 	var err error
 	if s.pages, err = template.New("").Funcs(functions).Funcs(textFunctions).ParseFS(templates, "templates/*.html"); err != nil {
@@ -210,9 +218,9 @@ const (
 	lookBack     = 2000
 )
 
-// status gathers the status, or says within seconds that Redis is away: the client that asynq is given tries for half a minute,
+// collect gathers the status, or says within seconds that Redis is away: the client that asynq is given tries for half a minute,
 // which is right for work and wrong for somebody who looks.
-func (s *Server) status(ctx context.Context) (status.Status, error) {
+func (s *Server) collect(ctx context.Context) (status.Status, error) {
 	ping, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
 	if err := s.o.Redis.Ping(ping).Err(); err != nil {
@@ -222,12 +230,12 @@ func (s *Server) status(ctx context.Context) (status.Status, error) {
 }
 
 func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
-	st, err := s.status(r.Context())
+	st, err := s.now.get(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	recent, err := events.Last(r.Context(), s.o.Redis, recentEvents, lookBack, telling)
+	recent, err := s.recent.get(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -279,7 +287,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request) {
-	st, err := s.status(r.Context())
+	st, err := s.now.get(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return

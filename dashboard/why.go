@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -16,43 +15,30 @@ import (
 	"example.org/trawl/why"
 )
 
-// judgeEvery is how long a diagnosis is good: however many look, it is made once.
-const judgeEvery = time.Second
-
-// judge keeps the diagnosis for everybody who looks.
-type judge struct {
-	past   *signals.History
-	mu     sync.Mutex
-	at     time.Time
-	window signals.Window
+// judged is a diagnosis, and the window that it was made from.
+type judged struct {
 	report why.Report
+	window signals.Window
 }
 
-// now returns the diagnosis, and the window that it was made from.
-func (j *judge) now(ctx context.Context) (why.Report, signals.Window, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if time.Since(j.at) < judgeEvery {
-		return j.report, j.window, nil
-	}
-	w, _, err := j.past.Window(ctx)
+func judge(ctx context.Context, past *signals.History) (judged, error) {
+	w, _, err := past.Window(ctx)
 	if err != nil {
-		return why.Report{}, w, err
+		return judged{window: w}, err
 	}
-	j.report, j.window, j.at = why.Judge(w), w, time.Now()
-	return j.report, w, nil
+	return judged{why.Judge(w), w}, nil
 }
 
-// diagnosis is judge.now within seconds: a Redis that is away is a diagnosis too.
+// diagnosis returns what is judged, within seconds: a Redis that is away is a diagnosis too.
 func (s *Server) diagnosis(ctx context.Context) (why.Report, signals.Window) {
 	timed, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
-	r, w, err := s.judge.now(timed)
+	j, err := s.judged.get(timed)
 	if err != nil {
 		s.o.Log.WarnContext(ctx, "diagnosis", "err", err)
-		return why.Away("it does not answer; the log says more", time.Now()), w
+		return why.Away("it does not answer; the log says more", time.Now()), j.window
 	}
-	return r, w
+	return j.report, j.window
 }
 
 type whyPage struct {

@@ -77,7 +77,7 @@ const stageSpan = time.Minute
 // stage shows how a stage went.
 func (s *Server) stage(w http.ResponseWriter, r *http.Request) {
 	kind := tasks.Kind(r.PathValue("stage"))
-	st, err := s.status(r.Context())
+	st, err := s.now.get(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
