@@ -201,6 +201,18 @@ type Lead struct {
 	Reach     int
 }
 
+// Outlinks is where a closed page leads.
+type Outlinks struct {
+	Page     int64
+	URL      string
+	Depth    int
+	Reach    int
+	Sitemap  bool
+	Reason   string   // why the page ended, if it did
+	FinalURL string   // where it redirects to, if that is why
+	Links    []string // of its body
+}
+
 // Closing is a page that a visit ends or fails.
 type Closing struct {
 	Page     int64

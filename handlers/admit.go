@@ -98,7 +98,7 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 	if t.Page == 0 {
 		return nil, nil
 	}
-	p, err := c.Catalog.PageByID(ctx, t.Page)
+	p, err := c.Catalog.Outlinks(ctx, t.Page)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 			t.Origin, t.Depth, t.Reach = tasks.OriginSeed, 0, p.Reach
 		}
 	}
-	return &catalog.Lead{Page: p.ID, Depth: p.Depth, Reach: p.Reach}, nil
+	return &catalog.Lead{Page: p.Page, Depth: p.Depth, Reach: p.Reach}, nil
 }
 
 // expand is the task that admits where a page leads; none for none. Its ID names page, depth and reach, so that it is not there twice.

@@ -42,8 +42,8 @@ type Frontier interface {
 type Pages interface {
 	Store(ctx context.Context, s catalog.Storing) (*catalog.Lead, error)
 	CloseVisit(ctx context.Context, c catalog.Closing) (*catalog.Lead, error)
-	// PageByID returns the page with its links.
-	PageByID(ctx context.Context, id int64) (catalog.Page, error)
+	// Outlinks returns where a closed page leads.
+	Outlinks(ctx context.Context, page int64) (catalog.Outlinks, error)
 	// Recrawl makes all closed pages of a crawl due.
 	Recrawl(ctx context.Context, crawl int64, now time.Time) (int64, error)
 	// Owns tells whether the page is still that visit's.

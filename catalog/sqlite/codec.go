@@ -3,39 +3,22 @@ package sqlite
 import (
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 )
 
-// codec packs texts and lists of links. It is safe for concurrent use.
-type codec struct {
-	enc *zstd.Encoder
-	dec *zstd.Decoder
-}
-
-func newCodec() (*codec, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2))
-	if err != nil {
-		return nil, err
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(64<<20))
-	if err != nil {
-		return nil, err
-	}
-	return &codec{enc, dec}, nil
-}
-
-func (c *codec) pack(s string) []byte {
+// pack packs a text or a list of links: quickly, for it is done for every page, and the archive keeps the page itself.
+func pack(s string) []byte {
 	if s == "" {
 		return []byte{}
 	}
-	return c.enc.EncodeAll([]byte(s), nil)
+	return s2.Encode(nil, []byte(s))
 }
 
-func (c *codec) unpack(b []byte) (string, error) {
+func unpack(b []byte) (string, error) {
 	if len(b) == 0 {
 		return "", nil
 	}
-	s, err := c.dec.DecodeAll(b, nil)
+	s, err := s2.Decode(nil, b)
 	return string(s), err
 }
 

@@ -155,7 +155,7 @@ func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
 	slices.SortFunc(changed, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
 	drop, put := tx.StmtContext(ctx, c.index.drop), tx.StmtContext(ctx, c.index.put)
 	for _, e := range changed {
-		text, err := c.zstd.unpack(e.text)
+		text, err := unpack(e.text)
 		if err != nil {
 			return 0, fmt.Errorf("text of page %d: %w", e.id, err)
 		}
@@ -287,7 +287,7 @@ func (c *Catalog) snippets(ctx context.Context, match string, ids []int64, hits 
 		if err != nil {
 			return sqlError(err)
 		}
-		if p.text, err = c.zstd.unpack(packed); err != nil {
+		if p.text, err = unpack(packed); err != nil {
 			return fmt.Errorf("text of page %d: %w", id, err)
 		}
 		without[i] = p

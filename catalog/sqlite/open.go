@@ -33,7 +33,6 @@ type Catalog struct {
 	write *writer
 	index *index
 	names *names
-	zstd  *codec
 }
 
 const pragmas = "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)" +
@@ -63,9 +62,6 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Catalog, error) 
 }
 
 func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
-	if c.zstd, err = newCodec(); err != nil {
-		return err
-	}
 	if c.reads, err = openReader(uri(c.path) + pragmas + "&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return err
 	}

@@ -130,13 +130,18 @@ func (c *Catalog) Page(ctx context.Context, crawl, url string) (catalog.Page, er
 	return p, pageError(err, url)
 }
 
-// PageByID returns the page with that ID with its links, or ErrNotFound.
-func (c *Catalog) PageByID(ctx context.Context, id int64) (catalog.Page, error) {
-	p, _, err := scanPage(c.reads.QueryRowContext(ctx, `SELECT `+pageColumns+pageTables+`WHERE p.id=?`, id))
+// Outlinks returns where the page with that ID leads, or ErrNotFound.
+func (c *Catalog) Outlinks(ctx context.Context, page int64) (catalog.Outlinks, error) {
+	o := catalog.Outlinks{Page: page}
+	var links []byte
+	err := c.reads.QueryRowContext(ctx, `SELECT p.url, p.depth, p.reach, p.sitemap, p.reason, p.final_url, coalesce(c.links, x'')
+		FROM pages p LEFT JOIN contents c ON c.page_id=p.id WHERE p.id=?`, page).Scan(&o.URL, &o.Depth, &o.Reach, &o.Sitemap, &o.Reason, &o.FinalURL, &links)
 	if err != nil {
-		return p, pageError(err, fmt.Sprint(id))
+		return o, pageError(err, fmt.Sprint(page))
 	}
-	return p, c.contents(ctx, &p, catalog.Filter{Links: true})
+	o.Reach = reachOut(o.Reach)
+	o.Links, err = unpackLines(page, links)
+	return o, err
 }
 
 func pageError(err error, what string) error {
@@ -159,18 +164,22 @@ func (c *Catalog) contents(ctx context.Context, p *catalog.Page, f catalog.Filte
 		return sqlError(err)
 	}
 	if f.Text {
-		if p.Text, err = c.zstd.unpack(text); err != nil {
+		if p.Text, err = unpack(text); err != nil {
 			return fmt.Errorf("text of page %d: %w", p.ID, err)
 		}
 	}
 	if f.Links {
-		l, err := c.zstd.unpack(links)
-		if err != nil {
-			return fmt.Errorf("links of page %d: %w", p.ID, err)
-		}
-		p.Links = lines(l)
+		p.Links, err = unpackLines(p.ID, links)
 	}
-	return nil
+	return err
+}
+
+func unpackLines(page int64, packed []byte) ([]string, error) {
+	text, err := unpack(packed)
+	if err != nil {
+		return nil, fmt.Errorf("links of page %d: %w", page, err)
+	}
+	return lines(text), nil
 }
 
 // exportAtOnce bounds the pages that one read of Pages holds, so that a long export does not hold up the writers' clean-up.

@@ -47,7 +47,7 @@ func (t *tx) again(o *owner, page int64, visit string) (bool, error) {
 // Store writes what a visit found and closes the page as stored. It returns what is to be admitted next, if anything, also
 // when the visit had stored the page before. ErrFenced: the page is no longer that visit's.
 func (c *Catalog) Store(ctx context.Context, s catalog.Storing) (lead *catalog.Lead, err error) {
-	text, links := c.zstd.pack(s.Text), c.zstd.pack(strings.Join(s.Links, "\n"))
+	text, links := pack(s.Text), pack(strings.Join(s.Links, "\n"))
 	write := func(t *tx) (o owner, owned bool, err error) {
 		if s.Unchanged {
 			o, owned, err = t.touch(s)

@@ -67,7 +67,7 @@ func nothingThere(w *world) {
 	w.is(err, catalog.ErrNotFound)
 	_, err = w.Page(ctx, "x", "http://example.org/")
 	w.is(err, catalog.ErrNotFound)
-	_, err = w.PageByID(ctx, 1)
+	_, err = w.Outlinks(ctx, 1)
 	w.is(err, catalog.ErrNotFound)
 	_, err = w.Host(ctx, "http://example.org:80")
 	w.is(err, catalog.ErrNotFound)

@@ -44,9 +44,9 @@ func store(w *world) {
 		if got[0].State != catalog.Stored || got[0].Visits != 1 || got[0].Reason != "" || got[0].Visit != p.Visit {
 			w.Errorf("stored page is %+v", got[0])
 		}
-		byID, err := w.PageByID(w.Context(), p.ID)
+		out, err := w.Outlinks(w.Context(), p.ID)
 		w.must(err)
-		w.same("links", byID.Links, got[0].Links)
+		w.same("links", out.Links, got[0].Links)
 		if alone := w.page("a", u); alone.Text != "" || alone.Links != nil || alone.Title != s.Title {
 			w.Errorf("page without text and links is %+v", alone)
 		}
@@ -61,9 +61,9 @@ func store(w *world) {
 			got := w.page("a", u)
 			w.same("stored over", got.Storing, catalog.Storing{Status: 200, FetchedAt: w.now})
 			w.same("visits", got.Visits, 2)
-			byID, err := w.PageByID(w.Context(), p.ID)
+			out, err := w.Outlinks(w.Context(), p.ID)
 			w.must(err)
-			w.same("links", len(byID.Links), 0)
+			w.same("links", len(out.Links), 0)
 			w.exact()
 		}
 	}
@@ -92,9 +92,9 @@ func unchanged(w *world) {
 		want := before
 		want.Visit, want.Visits, want.FetchedAt, want.Due, want.ETag, want.LastModified = p.Visit, i+2, w.now, w.now, tt.wantETag, tt.wantModified
 		w.same("page", w.page("a", p.URL), want)
-		byID, err := w.PageByID(w.Context(), p.ID)
+		out, err := w.Outlinks(w.Context(), p.ID)
 		w.must(err)
-		w.same("links", byID.Links, []string{"http://example.org/next"})
+		w.same("links", out.Links, []string{"http://example.org/next"})
 		w.exact()
 	}
 	tally, err := w.Status(w.Context())

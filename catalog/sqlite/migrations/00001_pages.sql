@@ -97,8 +97,8 @@ CREATE INDEX pages_seq ON pages (seq) WHERE seq > 0;
 
 CREATE TABLE contents (
   page_id INTEGER PRIMARY KEY,
-  text    BLOB NOT NULL, -- zstd
-  links   BLOB NOT NULL  -- zstd, a URL a line
+  links   BLOB NOT NULL, -- S2, a URL a line; first, for it is read alone
+  text    BLOB NOT NULL  -- S2
 );
 
 CREATE TABLE failures (
