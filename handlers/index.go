@@ -23,7 +23,7 @@ func (c *Crawler) Index(ctx context.Context, t tasks.Index) (tasks.Result, error
 			return tasks.Result{}, fmt.Errorf("index: %w", err)
 		}
 		total += n
-		if n < indexBatch {
+		if n == 0 {
 			return tasks.Done().With(tasks.Fact{Reason: fmt.Sprintf("%d pages", total)}), nil
 		}
 	}

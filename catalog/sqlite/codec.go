@@ -22,6 +22,15 @@ func unpack(b []byte) (string, error) {
 	return string(s), err
 }
 
+// unpackedSize is 0 where that cannot be known.
+func unpackedSize(b []byte) int {
+	n, err := s2.DecodedLen(b)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 func lines(s string) []string {
 	if s == "" {
 		return nil

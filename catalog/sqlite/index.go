@@ -21,25 +21,31 @@ import (
 // the catalog has that, and the index can be made again by removing its file. It follows the catalog's seq: done is the last
 // change that it has taken in.
 type index struct {
-	mu     sync.Mutex
-	db     *sql.DB
-	drop   *sql.Stmt // takes a page out
-	put    *sql.Stmt // takes it in
-	search *sql.DB
-	join   string // the catalog, as ATTACH wants it
+	mu      sync.Mutex
+	db      *sql.DB // through which FTS5 writes: what removes documents and merges segments
+	raw     *sql.DB // through which we do, beside FTS5: it reads anew what another connection has written, and only that
+	search  *sql.DB
+	segment segment // its memory serves again
+	join    string  // the catalog, as ATTACH wants it
 }
 
 const indexTables = `
 DROP TABLE IF EXISTS progress;
 DROP TABLE IF EXISTS fts;
 CREATE TABLE progress (catalog TEXT NOT NULL, done INTEGER NOT NULL);
-CREATE VIRTUAL TABLE fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="` + tokenizer + `");
+CREATE VIRTUAL TABLE fts USING fts5 (title, description, text, content='', contentless_delete=1, tokenize="ascii");
 INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');
-INSERT INTO fts (fts, rank) VALUES ('hashsize', 16777216);
-INSERT INTO fts (fts, rank) VALUES ('automerge', 8);`
+INSERT INTO fts (fts, rank) VALUES ('automerge', 16);
+INSERT INTO fts (fts, rank) VALUES ('usermerge', 16);`
 
-// tokenizer folds case and accents of all scripts.
-const tokenizer = "unicode61 remove_diacritics 2"
+// mergeAt is how many segments of a kind become one.
+const mergeAt = 16
+
+// indexForm changes with the terms that are in the index. One of another form is made again.
+const indexForm = " 2"
+
+// tokenizer folds case and accents as terms does, for what FTS5 indexes itself.
+const tokenizer = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 
 func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index, error) {
 	x := &index{}
@@ -48,14 +54,12 @@ func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index
 		return nil, err
 	}
 	x.db.SetMaxOpenConns(1)
-	if err = x.tables(ctx, catalogID); err != nil {
+	if x.raw, err = sql.Open("sqlite", uri(path)+pragmas); err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	x.raw.SetMaxOpenConns(1)
+	if err = x.tables(ctx, catalogID+indexForm); err != nil {
 		return nil, errors.Join(fmt.Errorf("index %s: %w: it can be made again from the catalog: move it away", path, err), x.close())
-	}
-	if x.drop, err = x.db.PrepareContext(ctx, steady(`DELETE FROM fts WHERE rowid=?`)); err == nil {
-		x.put, err = x.db.PrepareContext(ctx, `INSERT INTO fts (rowid, title, description, text) VALUES (?,?,?,?)`)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("index %s: %w", path, err), x.close())
 	}
 	if x.search, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(err, x.close())
@@ -126,50 +130,216 @@ func ofCatalog(ctx context.Context, q interface {
 }
 
 func (x *index) close() error {
-	errs := []error{x.db.Close()}
-	if x.search != nil {
-		errs = append(errs, x.search.Close())
+	var errs []error
+	for _, db := range []*sql.DB{x.db, x.raw, x.search} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// IndexBatch takes up to n changed pages into the index and returns how many it took. Progress and entries are one transaction,
-// so a batch that is cut off is done again, by whoever comes next.
+// IndexBatch takes up to n changed pages into the index and returns how many it took. A batch that is cut off is done again, by whoever
+// comes next.
 func (c *Catalog) IndexBatch(ctx context.Context, n int) (int, error) {
 	c.index.mu.Lock()
 	defer c.index.mu.Unlock()
-	tx, err := c.index.db.BeginTx(ctx, nil)
+	for ctx.Err() == nil {
+		var done int64
+		if err := c.index.raw.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
+			return 0, sqlError(err)
+		}
+		changed, last, err := c.changed(ctx, done, n)
+		if err != nil || len(changed) == 0 {
+			return 0, err
+		}
+		slices.SortFunc(changed, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
+		switch err := c.index.take(ctx, changed, done, last); {
+		case errors.Is(err, errOvertaken):
+		case err != nil:
+			return 0, wrap(err)
+		default:
+			return len(changed), nil
+		}
+	}
+	return 0, ctx.Err()
+}
+
+// errOvertaken: another process has taken these pages in.
+var errOvertaken = errors.New("the index has gone on")
+
+// take removes what the index has of the pages, and then adds what they have now: twice a transaction, and the second says that it is
+// done.
+func (x *index) take(ctx context.Context, pages []entry, done, last int64) error {
+	s := &x.segment
+	s.reset()
+	for _, p := range pages {
+		text, err := unpack(p.text)
+		if err != nil {
+			return fmt.Errorf("text of page %d: %w", p.id, err)
+		}
+		s.add(p.id, [columns]string{p.title, p.description, text})
+	}
+	removed, err := x.remove(ctx, pages, done)
 	if err != nil {
-		return 0, sqlError(err)
+		return err
 	}
-	defer tx.Rollback()
-	var done int64
-	if err := tx.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&done); err != nil {
-		return 0, sqlError(err)
+	merge, err := x.put(ctx, s, done, last)
+	if err != nil || merge == 0 && removed == 0 {
+		return err
 	}
-	changed, done, err := c.changed(ctx, done, n)
-	if err != nil || len(changed) == 0 {
+	_, err = x.db.ExecContext(ctx, `INSERT INTO fts (fts, rank) VALUES ('merge', ?)`, max(merge, mergeAt))
+	return err
+}
+
+// at begins a transaction, unless the index is no longer where it was.
+func at(ctx context.Context, db *sql.DB, done int64) (*sql.Tx, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	var now int64
+	if err = tx.QueryRowContext(ctx, `SELECT done FROM progress`).Scan(&now); err == nil && now != done {
+		err = errOvertaken
+	}
+	if err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
+}
+
+// remove takes out those of the pages that are there, and returns how many that were.
+func (x *index) remove(ctx context.Context, pages []entry, done int64) (n int, err error) {
+	tx, err := at(ctx, x.db, done)
+	if err != nil {
 		return 0, err
 	}
-	// FTS5 gathers entries in memory as long as their numbers grow, and writes them out before it takes in a lesser one.
-	slices.SortFunc(changed, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
-	drop, put := tx.StmtContext(ctx, c.index.drop), tx.StmtContext(ctx, c.index.put)
-	for _, e := range changed {
-		text, err := unpack(e.text)
-		if err != nil {
-			return 0, fmt.Errorf("text of page %d: %w", e.id, err)
+	defer tx.Rollback()
+	there, err := tx.PrepareContext(ctx, steady(`SELECT count(*) FROM fts_docsize WHERE id=?`))
+	if err != nil {
+		return 0, err
+	}
+	for _, p := range pages {
+		var is int
+		if err := there.QueryRowContext(ctx, p.id).Scan(&is); err != nil {
+			return 0, err
 		}
-		if _, err := drop.ExecContext(ctx, e.id); err != nil {
-			return 0, sqlError(err)
+		if is == 0 {
+			continue
 		}
-		if _, err := put.ExecContext(ctx, e.id, split(e.title), split(e.description), split(text)); err != nil {
-			return 0, sqlError(err)
+		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, p.id); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, tx.Commit()
+}
+
+// put adds a segment. It returns how much is to be merged now, in leaves.
+func (x *index) put(ctx context.Context, s *segment, done, last int64) (merge int, err error) {
+	tx, err := at(ctx, x.raw, done)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	var block []byte
+	if err := tx.QueryRowContext(ctx, blockOf, structureRowid).Scan(&block); err != nil {
+		return 0, err
+	}
+	all, err := readStructure(block)
+	if err != nil {
+		return 0, err
+	}
+	id, origin := all.free()
+	if id == 0 {
+		return 0, fmt.Errorf("the index has %d segments", mostSegments)
+	}
+	leaves, err := putLeaves(ctx, tx, s, id)
+	if err != nil {
+		return 0, err
+	}
+	if err := putDocuments(ctx, tx, s, origin); err != nil {
+		return 0, err
+	}
+	if len(all.levels) == 0 {
+		all.levels = make([]level, 1)
+	}
+	if leaves > 0 {
+		entry := segmentEntry{id: id, first: 1, last: uint64(leaves), oldest: origin, newest: origin, entries: uint64(len(s.docs))}
+		all.levels[0].segments = append(all.levels[0].segments, entry)
+		all.writes += uint64(leaves)
+	}
+	if _, err := tx.ExecContext(ctx, setBlock, structureRowid, all.bytes()); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE progress SET done=?`, last); err != nil {
+		return 0, err
+	}
+	if all.fullest() >= mergeAt || slices.ContainsFunc(all.levels, func(l level) bool { return l.merging > 0 }) {
+		merge = leaves * (len(all.levels) + 1)
+	}
+	return merge, tx.Commit()
+}
+
+const (
+	blockOf  = `SELECT block FROM fts_data WHERE id=?`
+	setBlock = `INSERT OR REPLACE INTO fts_data (id, block) VALUES (?,?)`
+)
+
+// putLeaves writes a segment's leaves, and returns how many there are.
+func putLeaves(ctx context.Context, tx *sql.Tx, s *segment, id uint64) (int, error) {
+	put, err := tx.PrepareContext(ctx, `INSERT INTO fts_data (id, block) VALUES (?,?)`)
+	if err != nil {
+		return 0, err
+	}
+	head, err := tx.PrepareContext(ctx, `INSERT INTO fts_idx (segid, term, pgno) VALUES (?,?,?)`)
+	if err != nil {
+		return 0, err
+	}
+	return s.leaves(func(page int, block []byte) error {
+		_, err := put.ExecContext(ctx, leafRowid(int(id), page), block)
+		return err
+	}, func(term []byte, page int) error {
+		if term == nil {
+			term = []byte{} // not NULL
+		}
+		_, err := head.ExecContext(ctx, int64(id), term, page<<1)
+		return err
+	})
+}
+
+// putDocuments writes how long the documents are, each by itself and all together.
+func putDocuments(ctx context.Context, tx *sql.Tx, s *segment, origin uint64) error {
+	put, err := tx.PrepareContext(ctx, `INSERT INTO fts_docsize (id, sz, origin) VALUES (?,?,?)`)
+	if err != nil {
+		return err
+	}
+	var block []byte
+	if err := tx.QueryRowContext(ctx, blockOf, averagesRowid).Scan(&block); err != nil {
+		return err
+	}
+	var sums [1 + columns]uint64
+	for i := range sums {
+		v, n := varint(block)
+		sums[i], block = v, block[n:]
+	}
+	for _, d := range s.docs {
+		var sz []byte
+		sums[0]++
+		for i, n := range d.sizes {
+			sz = appendVarint(sz, n)
+			sums[i+1] += n
+		}
+		if _, err := put.ExecContext(ctx, d.id, sz, int64(origin)); err != nil {
+			return err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE progress SET done=?`, done); err != nil {
-		return 0, sqlError(err)
+	var all []byte
+	for _, n := range sums {
+		all = appendVarint(all, n)
 	}
-	return len(changed), wrap(tx.Commit())
+	_, err = tx.ExecContext(ctx, setBlock, averagesRowid, all)
+	return err
 }
 
 // entry is what a page is found by.
@@ -179,6 +349,9 @@ type entry struct {
 	text               []byte // packed
 }
 
+// batchText bounds the text of a batch, in octets.
+const batchText = 64 << 20
+
 // changed returns up to n pages that changed after done, and the last such change.
 func (c *Catalog) changed(ctx context.Context, done int64, n int) (out []entry, last int64, err error) {
 	rows, err := c.reads.QueryContext(ctx, `SELECT p.id, p.seq, p.title, p.description, c.text FROM pages p JOIN contents c ON c.page_id=p.id
@@ -186,11 +359,18 @@ func (c *Catalog) changed(ctx context.Context, done int64, n int) (out []entry, 
 	if err != nil {
 		return nil, done, sqlError(err)
 	}
+	size := 0
 	err = each(rows, func(r *sql.Rows) error {
+		if size > batchText {
+			return nil // for the next batch
+		}
 		var e entry
-		err := r.Scan(&e.id, &last, &e.title, &e.description, &e.text)
+		if err := r.Scan(&e.id, &last, &e.title, &e.description, &e.text); err != nil {
+			return err
+		}
+		size += unpackedSize(e.text)
 		out = append(out, e)
-		return err
+		return nil
 	})
 	return out, last, wrap(err)
 }
@@ -208,7 +388,7 @@ func (c *Catalog) IndexLag(ctx context.Context) (lag int64, err error) {
 // Search returns the pages that match q, the best first.
 func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, error) {
 	out := catalog.Found{Hits: []catalog.Hit{}}
-	match := matchExpr(q.Words)
+	match := matchExpr(q.Words, indexed)
 	if match == "" {
 		return out, nil
 	}
@@ -254,7 +434,7 @@ func (c *Catalog) Search(ctx context.Context, q catalog.Query) (catalog.Found, e
 	if out.Total > catalog.MostRanked {
 		out.Total, out.More = catalog.MostRanked, true
 	}
-	return out, c.snippets(ctx, match, ids, out.Hits)
+	return out, c.snippets(ctx, matchExpr(q.Words, split), ids, out.Hits)
 }
 
 // The marks around a match, private characters that no text that was decoded can hold in a meaningful place.
@@ -377,7 +557,8 @@ var spaces = regexp.MustCompile(`\s+`)
 
 // matchExpr writes what a person typed as an FTS5 expression: words are all to be found, "a phrase" as it stands, word* as a
 // beginning, -word is not to be found. Everything is quoted, so that nothing typed is taken for FTS5's own language.
-func matchExpr(words string) string {
+// Form writes a word as the index has it.
+func matchExpr(words string, form func(string) string) string {
 	var with, without []string
 	for _, w := range queryWords(words) {
 		not := strings.HasPrefix(w, "-") && len(w) > 1
@@ -390,7 +571,10 @@ func matchExpr(words string) string {
 		if !strings.ContainsFunc(w, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 			continue
 		}
-		quoted := `"` + strings.ReplaceAll(split(w), `"`, `""`) + `"` + star
+		if w = form(w); w == "" {
+			continue
+		}
+		quoted := `"` + strings.ReplaceAll(w, `"`, `""`) + `"` + star
 		to := &with
 		if not {
 			to = &without
@@ -409,8 +593,20 @@ func matchExpr(words string) string {
 	return expr
 }
 
+// indexed writes the terms of a word.
+func indexed(w string) string {
+	var b strings.Builder
+	terms(w, func(term []byte) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.Write(term)
+	})
+	return b.String()
+}
+
 // Searchable tells whether there is anything to look for in what a person typed.
-func Searchable(words string) bool { return matchExpr(words) != "" }
+func Searchable(words string) bool { return matchExpr(words, indexed) != "" }
 
 // queryWords splits at white space outside of quotation marks.
 func queryWords(s string) []string {

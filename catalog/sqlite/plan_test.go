@@ -151,7 +151,7 @@ func planner(t *testing.T) func(string) []string {
 	return func(q string) (steps []string) {
 		t.Helper()
 		query := c.reads.QueryContext
-		if regexp.MustCompile(`\b(fts|progress|pragma_database_list)\b`).MatchString(q) {
+		if regexp.MustCompile(`\b(fts(_\w+)?|progress|pragma_database_list)\b`).MatchString(q) {
 			conn, err := c.index.joined(t.Context())
 			if err != nil {
 				t.Fatal(err)
