@@ -69,6 +69,14 @@ func (sp *Spool) write(p []byte) (int, error) {
 	return sp.f.Write(p)
 }
 
+// Bytes is the body so far, if all of it is in memory, and nil if not. It is good also after Close, and is not to be changed.
+func (sp *Spool) Bytes() []byte {
+	if sp.f != nil {
+		return nil
+	}
+	return sp.mem.Bytes()
+}
+
 // Size is the number of bytes so far.
 func (sp *Spool) Size() int64 { return sp.size }
 

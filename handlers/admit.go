@@ -208,6 +208,9 @@ func (c *Crawler) candidates(crawl *crawl, t tasks.Admit) []catalog.Candidate {
 	out := make([]catalog.Candidate, 0, len(t.URLs))
 	from, _, _ := strings.Cut(frontier.LookAt(t.From).Form, "?")
 	for _, line := range t.URLs {
+		if t.Origin == tasks.OriginLink && c.seen.plain(crawl.ID, line, t) {
+			continue
+		}
 		l := parseListed(line)
 		raw := l.url
 		u, err := weburl.Canonical(raw)
@@ -339,6 +342,11 @@ func seenKey(crawl int64, url string) uint64 {
 func (s *seenCache) has(crawl int64, p catalog.Candidate) bool {
 	n, ok := s.get(seenKey(crawl, p.URL))
 	return ok && n.depth <= p.Depth && (n.reach == tasks.NoLimit || p.Reach != tasks.NoLimit && n.reach >= p.Reach) && p.Priority == 0
+}
+
+// plain tells whether a link is known as it is written, without a look at what else it may be: nearly all are.
+func (s *seenCache) plain(crawl int64, link string, t tasks.Admit) bool {
+	return !t.Again && !strings.ContainsAny(link, "?#") && s.has(crawl, catalog.Candidate{URL: link, Depth: t.Depth, Reach: t.Reach, Priority: t.Priority})
 }
 
 func (s *seenCache) add(crawl int64, pages []catalog.Candidate) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"example.org/trawl/archive"
@@ -93,7 +94,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 		return tasks.Result{}, err
 	}
 	got := time.Now()
-	body, err := c.decode(spool.Reader(), a.Encoding)
+	body, err := c.decode(spool, a.Encoding)
 	if err != nil {
 		return tasks.Result{}, err
 	}
@@ -159,7 +160,9 @@ func priorURL(v tasks.Visit) string {
 // receive reads the body into spool. What came of a body that stopped half-way is kept, and marked, when no try is left.
 func (c *Crawler) receive(ctx context.Context, spool *archive.Spool, a *answer) (truncated string, err error) {
 	in := &source{r: a.Body}
-	_, err = io.Copy(spool, in)
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	_, err = io.CopyBuffer(spool, in, *buf)
 	switch kind := fault.KindOf(in.err); {
 	case err == nil:
 		return "", nil
@@ -174,6 +177,8 @@ func (c *Crawler) receive(ctx context.Context, spool *archive.Spool, a *answer) 
 	}
 	return "", in.err
 }
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // source remembers which side of a copy failed.
 type source struct {
@@ -199,7 +204,12 @@ type decoded struct {
 }
 
 // decode undoes the content-coding as far as that goes. The catalog's digest is of what comes out.
-func (c *Crawler) decode(r io.Reader, encoding string) (d decoded, err error) {
+func (c *Crawler) decode(spool *archive.Spool, encoding string) (d decoded, err error) {
+	if b := spool.Bytes(); encoding == "" && b != nil { // nothing to undo, and nothing to copy
+		sum := sha256.Sum256(b)
+		return decoded{digest: digest(sum[:]), size: int64(len(b)), data: b, whole: true}, nil
+	}
+	r := spool.Reader()
 	plain, err := c.Web.Decode(r, encoding)
 	if err != nil {
 		plain = io.NopCloser(r) // a coding that nobody knows: the body as it came
@@ -214,10 +224,12 @@ func (c *Crawler) decode(r io.Reader, encoding string) (d decoded, err error) {
 			d.cut = "length"
 		}
 	}
-	d.size, d.digest = n, "sha256:"+hex.EncodeToString(sum.Sum(nil))
+	d.size, d.digest = n, digest(sum.Sum(nil))
 	d.data, d.whole = data.Bytes(), int64(data.Len()) == n
 	return d, nil
 }
+
+func digest(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
 
 // capped passes on the first octets and drops the rest.
 type capped struct {

@@ -38,8 +38,9 @@ INSERT INTO fts (fts, rank) VALUES ('rank', 'bm25(8.0, 3.0, 1.0)');
 INSERT INTO fts (fts, rank) VALUES ('automerge', 16);
 INSERT INTO fts (fts, rank) VALUES ('usermerge', 16);`
 
-// mergeAt is how many segments of a kind become one.
-const mergeAt = 16
+// mergeAt is how many segments of a level become one of the next: to merge costs as much as to write, and to look a word up in one more
+// segment costs little.
+const mergeAt = 48
 
 // indexForm changes with the terms that are in the index. One of another form is made again.
 const indexForm = " 2"
@@ -188,9 +189,12 @@ func (x *index) take(ctx context.Context, pages []entry, done, last int64) error
 	if err != nil || merge == 0 && removed == 0 {
 		return err
 	}
-	_, err = x.db.ExecContext(ctx, `INSERT INTO fts (fts, rank) VALUES ('merge', ?)`, max(merge, mergeAt))
+	_, err = x.db.ExecContext(ctx, `INSERT INTO fts (fts, rank) VALUES ('merge', ?)`, max(merge, leastMerge))
 	return err
 }
+
+// leastMerge is how many leaves are merged where documents were removed.
+const leastMerge = 16
 
 // at begins a transaction, unless the index is no longer where it was.
 func at(ctx context.Context, db *sql.DB, done int64) (*sql.Tx, error) {

@@ -27,6 +27,8 @@ type writer struct {
 	// Of the loop alone:
 	stmts  map[string]*sql.Stmt
 	nameOf map[nameKey]string
+	began  time.Time // of the last transaction
+	shared bool      // it had more than one function
 }
 
 type op struct {
@@ -34,10 +36,12 @@ type op struct {
 	done chan error
 }
 
-// The bounds of one transaction: how many functions share it, and how long it takes in further ones.
+// The bounds of one transaction: how many functions share it, and how long it takes in further ones. While there are several that
+// write at the same time, transactions begin no sooner after one another than groupApart: a commit costs as much as several pages.
 const (
-	groupSize = 256
-	groupTime = 250 * time.Millisecond
+	groupSize  = 256
+	groupTime  = 250 * time.Millisecond
+	groupApart = 10 * time.Millisecond
 )
 
 func newWriter(ctx context.Context, dsn string, log *slog.Logger) (*writer, error) {
@@ -104,8 +108,13 @@ func (w *writer) loop() {
 
 // group commits first and what else has come in meanwhile.
 func (w *writer) group(first *op) {
+	if w.shared {
+		time.Sleep(time.Until(w.began.Add(groupApart)))
+	}
 	batch := []*op{first}
 	began := time.Now()
+	w.began = began
+	defer func() { w.shared = len(batch) > 1 }()
 	ran := false
 	err := w.transact(func(t *tx) error {
 		ran = true

@@ -143,7 +143,14 @@ func (p *parts) Close() error {
 	return errors.Join(errs...)
 }
 
+// slack is counted by the garbage collector and takes no memory, for nobody touches it: the collector runs when there is as much
+// garbage as that, and not already when there is as much as the little that a crawl keeps.
+var slack []byte
+
+const slackSize = 96 << 20
+
 func (p *parts) line(r pipeline.Recorder, log *slog.Logger) *pipeline.Line {
+	slack = make([]byte, slackSize)
 	return pipeline.New(p.crawler.Stages(), p.crawler, r, log)
 }
 
