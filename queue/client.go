@@ -12,6 +12,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"example.org/trawl/fault"
 	"example.org/trawl/tasks"
@@ -87,30 +88,43 @@ func readyAt(t *asynq.Task) (time.Time, bool) {
 	return time.UnixMilli(ms), err == nil
 }
 
+// enqueueAtOnce is how many tasks are on their way to Redis together.
+const enqueueAtOnce = 32
+
 // Enqueue puts tasks into their queues. A task that is already there is not put there again, and that is no error.
 func (c *Client) Enqueue(ctx context.Context, next ...tasks.Next) error {
+	if len(next) == 1 {
+		return c.enqueue(ctx, next[0])
+	}
+	var g errgroup.Group
+	g.SetLimit(enqueueAtOnce)
 	for _, n := range next {
-		payload, err := tasks.Encode(n.Task)
-		if err != nil {
-			return err
-		}
-		spec := tasks.SpecOf(n.Task.Kind())
-		opts := []asynq.Option{
-			asynq.Queue(spec.Queue), asynq.TaskID(n.Task.ID()), asynq.MaxRetry(retries), asynq.Timeout(spec.Timeout + spare),
-		}
-		if time.Until(n.At) > soon {
-			opts = append(opts, asynq.ProcessAt(n.At))
-		}
-		ready := n.At
-		if now := time.Now(); ready.Before(now) {
-			ready = now
-		}
-		headers := map[string]string{readyHeader: strconv.FormatInt(ready.UnixMilli(), 36)}
-		lead(ctx, n.Task, headers)
-		_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(string(spec.Kind), payload, headers), opts...)
-		if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
-			return fault.New(fault.RedisDown, fmt.Errorf("enqueue %s: %w", spec.Kind, err))
-		}
+		g.Go(func() error { return c.enqueue(ctx, n) })
+	}
+	return g.Wait()
+}
+
+func (c *Client) enqueue(ctx context.Context, n tasks.Next) error {
+	payload, err := tasks.Encode(n.Task)
+	if err != nil {
+		return err
+	}
+	spec := tasks.SpecOf(n.Task.Kind())
+	opts := []asynq.Option{
+		asynq.Queue(spec.Queue), asynq.TaskID(n.Task.ID()), asynq.MaxRetry(retries), asynq.Timeout(spec.Timeout + spare),
+	}
+	if time.Until(n.At) > soon {
+		opts = append(opts, asynq.ProcessAt(n.At))
+	}
+	ready := n.At
+	if now := time.Now(); ready.Before(now) {
+		ready = now
+	}
+	headers := map[string]string{readyHeader: strconv.FormatInt(ready.UnixMilli(), 36)}
+	lead(ctx, n.Task, headers)
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTaskWithHeaders(string(spec.Kind), payload, headers), opts...)
+	if err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return fault.New(fault.RedisDown, fmt.Errorf("enqueue %s: %w", spec.Kind, err))
 	}
 	return nil
 }

@@ -28,12 +28,16 @@ type Worker struct {
 	client *Client
 	line   *pipeline.Line
 	specs  []tasks.Spec
+	ahead  *ahead
 	log    *slog.Logger
 }
 
-// NewWorker returns a worker for the queues of the given kinds; nil means all.
+// NewWorker returns a worker for the queues of the given kinds; nil means all. From then on rdb joins script calls, and takes tasks ahead
+// for whoever takes tasks through it.
 func NewWorker(rdb redis.UniversalClient, line *pipeline.Line, kinds []tasks.Kind, log *slog.Logger) *Worker {
-	return &Worker{rdb: rdb, client: NewClient(rdb), line: line, specs: byQueue(kinds), log: log}
+	a := &ahead{rdb: rdb, log: log, queues: map[string]*taken{}}
+	rdb.AddHook(hook{&joiner{rdb: rdb}, a})
+	return &Worker{rdb: rdb, client: NewClient(rdb), line: line, specs: byQueue(kinds), ahead: a, log: log}
 }
 
 // byQueue returns one spec for each queue that has to be served. The periodic work goes with admit, for promotion hands on what
@@ -72,6 +76,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		servers = append(servers, s)
 	}
 	<-ctx.Done()
+	w.ahead.stop()
 	timer := time.AfterFunc(Drain-hurry, stop)
 	defer timer.Stop()
 	shutdown(servers)

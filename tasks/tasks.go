@@ -45,7 +45,7 @@ type Spec struct {
 // Specs lists every kind in the order of the pipeline.
 func Specs() []Spec {
 	return []Spec{
-		{KindAdmit, "admit", 8, time.Minute},
+		{KindAdmit, "admit", 32, time.Minute},
 		{KindResolve, "resolve", 64, 30 * time.Second},
 		{KindHead, "head", 128, 2 * time.Minute},
 		{KindFetch, "fetch", 512, 6 * time.Minute},
