@@ -52,6 +52,7 @@ bench-why: build
 
 # How fast Trawl crawls, and what that takes. bench/RESULTS.md has tables.
 bench: build need
+	@bench/peers/need bin
 	$(GO) run ./bench
 
 # How long the dashboard's pages take, with 10,000 and with 2,000,000 pages in the frontier. bench/PAGES.md has the tables.

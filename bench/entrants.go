@@ -34,21 +34,19 @@ type course struct {
 
 // entrants are all of them.
 func entrants() []entrant {
-	return []entrant{
+	trawl := []entrant{
 		{"trawl worker", "WARC, database, full text", worker("on")},
 		{"trawl worker --index=off", "WARC, database", worker("off")},
 		{"trawl crawl", "WARC, database, full text", crawl("on")},
 		{"trawl crawl --index=off", "WARC, database", crawl("off")},
 	}
+	return append(trawl, peers()...)
 }
 
 // most is more pages than there are.
 func (c *course) most() string { return strconv.Itoa(10 * c.pages) }
 
-func (c *course) trawl(name string) string {
-	path, _ := filepath.Abs(filepath.Join(c.bin, name)) // fails only where there is no directory to be in
-	return path
-}
+func (c *course) trawl(name string) string { return absolute(c.bin, name) }
 
 // env is what a Trawl of its own is told.
 func (c *course) env() []string {

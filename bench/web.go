@@ -137,7 +137,11 @@ func (w *web) got(ctx context.Context) (v visits, err error) {
 	seen := map[string]bool{}
 	err = ask(ctx, w, "/_log", func(r lab.Request) {
 		v.requests++
-		u := "http://" + net.JoinHostPort(r.Host, strconv.Itoa(w.port)) + r.Path
+		path := r.Path
+		if _, rest, ok := strings.Cut(path, "://"); ok { // as a proxy is asked, by wget2 without the port
+			path = rest[strings.IndexByte(rest+"/", '/'):]
+		}
+		u := "http://" + net.JoinHostPort(r.Host, strconv.Itoa(w.port)) + path
 		if r.Method == http.MethodGet && r.Status == http.StatusOK && w.stored[u] && !seen[u] {
 			seen[u] = true
 			v.pages++

@@ -227,6 +227,7 @@ type Crawler struct {
 	board     board
 	meter     meter
 	reached   reached
+	turns     turns
 	refilled  atomic.Int64 // when more was handed out last, in Unix milliseconds
 	announced atomic.Int64 // the second for which an index task was last announced
 }

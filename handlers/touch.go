@@ -48,9 +48,17 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 	}
 	host := weburl.Host(leg.URL())
 	units := frontier.Units(host, first(leg.Addrs), gateLimit(c.limit(ctx, leg)))
+	give := func() {}
+	if !leg.Urgent { // it goes before the others
+		var err error
+		if give, err = c.turns.take(ctx, host, units[0].Places, patience); err != nil {
+			return nil, err
+		}
+	}
 	probe := leg.Visit.Probe
 	enter := func() (time.Duration, error) { return c.Gate.Enter(ctx, units, leg.Visit.ID, probe) }
 	if err := poll(ctx, enter); err != nil {
+		give()
 		if l := (*errLater)(nil); errors.As(err, &l) && len(units) > 1 {
 			l.own = true // its domain or address has given it a moment, which it must not miss
 		}
@@ -59,6 +67,7 @@ func (c *Crawler) touch(ctx context.Context, leg tasks.Leg, method string) (*ans
 	stop := c.stay(ctx, host, enter)
 	leave := func(lag time.Duration, err error) error {
 		stop()
+		defer give()
 		// Also when ctx is done: the place must be given back.
 		free, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
