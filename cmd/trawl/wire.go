@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -65,7 +66,12 @@ type parts struct {
 	dns     *dnscache.Resolver
 	crawler *handlers.Crawler
 	closers []io.Closer
+	// slack is counted by the garbage collector and takes no memory, for nobody touches it: the collector runs when there is as much
+	// garbage as that, and not already when there is as much as the little that a crawl keeps.
+	slack []byte
 }
+
+const slackSize = 96 << 20
 
 // window is how many pages are handed out in all, at most.
 const window = 16_000
@@ -132,6 +138,7 @@ func (a *app) userAgent() string {
 
 // Close closes the pieces, the last opened first. A second call does nothing.
 func (p *parts) Close() error {
+	runtime.KeepAlive(p.slack)
 	var errs []error
 	if p.web != nil {
 		p.web.Close()
@@ -143,14 +150,8 @@ func (p *parts) Close() error {
 	return errors.Join(errs...)
 }
 
-// slack is counted by the garbage collector and takes no memory, for nobody touches it: the collector runs when there is as much
-// garbage as that, and not already when there is as much as the little that a crawl keeps.
-var slack []byte
-
-const slackSize = 96 << 20
-
 func (p *parts) line(r pipeline.Recorder, log *slog.Logger) *pipeline.Line {
-	slack = make([]byte, slackSize)
+	p.slack = make([]byte, slackSize)
 	return pipeline.New(p.crawler.Stages(), p.crawler, r, log)
 }
 
