@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type entrant struct {
 	name  string
 	keeps string // what there is of a page afterwards
 	run   func(context.Context, *course) error
+	whole bool // to miss a page is an error
 }
 
 // course is what an entrant has for its turn.
@@ -35,12 +37,12 @@ type course struct {
 // entrants are all of them.
 func entrants() []entrant {
 	trawl := []entrant{
-		{"trawl worker", "WARC, database, full text", worker("on")},
-		{"trawl worker --index=off", "WARC, database", worker("off")},
-		{"trawl crawl", "WARC, database, full text", crawl("on")},
-		{"trawl crawl --index=off", "WARC, database", crawl("off")},
+		{"trawl worker", "WARC, database, full text", worker("on"), true},
+		{"trawl worker --index=off", "WARC, database", worker("off"), true},
+		{"trawl crawl", "WARC, database, full text", crawl("on"), true},
+		{"trawl crawl --index=off", "WARC, database", crawl("off"), true},
 	}
-	return append(trawl, peers()...)
+	return slices.Concat(trawl, floors(), peers())
 }
 
 // most is more pages than there are.

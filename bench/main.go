@@ -28,6 +28,13 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "floor" {
+		if err := runFloor(os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "bench: floor:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each has its turn")
 	flag.IntVar(&o.pages, "pages", 5000, "pages of the web")
@@ -112,5 +119,8 @@ func (o options) turn(ctx context.Context, e entrant, dir string) (t turn, err e
 	t.got, t.of, t.asked = got.pages, w.pages, got.requests
 	used, cerr := w.close()
 	t.used = append(t.used, used)
+	if err == nil && e.whole && t.got < t.of {
+		err = fmt.Errorf("it got %d of %d pages", t.got, t.of)
+	}
 	return t, errors.Join(err, gerr, cerr)
 }

@@ -98,9 +98,12 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 	if t.Page == 0 {
 		return nil, nil
 	}
-	p, err := c.Catalog.Outlinks(ctx, t.Page)
-	if err != nil {
-		return nil, err
+	p, ok := c.links.take(t.Batch)
+	if !ok {
+		var err error
+		if p, err = c.Catalog.Outlinks(ctx, t.Page); err != nil {
+			return nil, err
+		}
 	}
 	t.From, t.Origin, t.URLs = p.URL, tasks.OriginLink, p.Links
 	t.Depth, t.Reach = p.Depth+1, oneLess(p.Reach)
@@ -116,13 +119,16 @@ func (c *Crawler) load(ctx context.Context, t *tasks.Admit) (*catalog.Lead, erro
 	return &catalog.Lead{Page: p.Page, Depth: p.Depth, Reach: p.Reach}, nil
 }
 
-// expand is the task that admits where a page leads; none for none. Its ID names page, depth and reach, so that it is not there twice.
+// expand is the task that admits where a page leads; none for none.
 func expand(l *catalog.Lead) []tasks.Task {
 	if l == nil {
 		return nil
 	}
-	return []tasks.Task{tasks.Admit{Batch: fmt.Sprintf("page-%d-%d-%d", l.Page, l.Depth, l.Reach), Crawl: l.Crawl, Submitter: l.Submitter, Page: l.Page, From: l.URL}}
+	return []tasks.Task{tasks.Admit{Batch: batch(l), Crawl: l.Crawl, Submitter: l.Submitter, Page: l.Page, From: l.URL}}
 }
+
+// batch names page, depth and reach, so that the task is not there twice.
+func batch(l *catalog.Lead) string { return fmt.Sprintf("page-%d-%d-%d", l.Page, l.Depth, l.Reach) }
 
 func admitted(asked int, got catalog.Admitted) string {
 	s := fmt.Sprintf("%d of %d new", len(got.New), asked)

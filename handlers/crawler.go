@@ -222,8 +222,9 @@ type Crawler struct {
 	crawls    crawlCache
 	rules     rulesCache
 	seen      seenCache
-	epochs    cache[string, time.Time] // when each was first met
-	bodies    bodyCache
+	epochs    cache[string, time.Time]   // when each was first met
+	bodies    handover[[]byte]           // from fetch to store, by visit
+	links     handover[catalog.Outlinks] // from store to admit, by batch
 	board     board
 	meter     meter
 	reached   reached

@@ -116,7 +116,7 @@ func (c *Crawler) keep(ctx context.Context, t tasks.Fetch, a *answer, at time.Ti
 	}
 	store.Took = took(t.Leg, a.Times, got)
 	if body.whole {
-		c.bodies.put(t.Visit.ID, body.data)
+		c.bodies.put(t.Visit.ID, body.data, len(body.data), bodiesSize)
 	}
 	return tasks.Then(store).With(tasks.Fact{Bytes: spool.Size(), Status: a.Status, Digest: body.digest, WARC: tasks.WARC(ref), Took: store.Took, Type: short(ct), Addr: a.Remote.Addr()}), nil
 }

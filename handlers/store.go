@@ -50,6 +50,10 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 	case err != nil:
 		return tasks.Result{}, fmt.Errorf("store %s: %w", t.Visit.URL, err)
 	}
+	if lead != nil && !t.Unchanged && !t.Visit.Sitemap {
+		o := catalog.Outlinks{Page: lead.Page, URL: lead.URL, Depth: lead.Depth, Reach: lead.Reach, Links: s.Links}
+		c.links.put(batch(lead), o, linksOf(o), linksSize)
+	}
 	res := tasks.Then(expand(lead)...).With(fact)
 	if s.Searchable {
 		c.announce(&res)

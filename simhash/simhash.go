@@ -9,64 +9,21 @@ package simhash
 
 import (
 	"math/bits"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
+
+	"example.org/trawl/words"
 )
 
 // Near is the greatest distance of two fingerprints whose texts are taken for near-duplicates.
 const Near = 3
 
-const (
-	minWords = 20  // fewer are too few to tell
-	wordSize = 128 // octets of a word in lower case that are looked at
-)
+const minWords = 20 // fewer are too few to tell
 
-// Of returns the fingerprint of a text, or 0 if it has fewer than 20 words: it is too short to tell. Words are runs of Unicode
-// letters, digits and the marks that belong to them, in lower case; in scripts that are written without spaces every letter is a
-// word.
+// Of returns the fingerprint of a text, or 0 if it has fewer than 20 words: it is too short to tell.
 func Of(text string) uint64 {
-	var (
-		t    tally
-		word [wordSize]byte
-		n    int // octets of the word so far
-	)
-	for i := 0; i < len(text); {
-		for i < len(text) && text[i] < utf8.RuneSelf { // nearly all of nearly every text
-			c := ascii[text[i]]
-			i++
-			if c == 0 {
-				if n > 0 {
-					t.add(word[:n])
-					n = 0
-				}
-			} else if n+utf8.UTFMax <= wordSize {
-				word[n] = c
-				n++
-			}
-		}
-		if i == len(text) {
-			break
-		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		i += size
-		kind := class(r)
-		if kind != part && n > 0 {
-			t.add(word[:n])
-			n = 0
-		}
-		if kind != other && n+utf8.UTFMax <= wordSize {
-			n += utf8.EncodeRune(word[n:], unicode.ToLower(r))
-		}
-		if kind == alone {
-			t.add(word[:n])
-			n = 0
-		}
-	}
-	if n > 0 {
-		t.add(word[:n])
-	}
+	var t tally
+	words.Each(text, t.add)
 	if t.words < minWords {
 		return 0
 	}
@@ -95,44 +52,6 @@ func Distance(a, b uint64) int { return bits.OnesCount64(a ^ b) }
 // index of parts finds all candidates.
 func Bands(h uint64) [4]uint16 {
 	return [4]uint16{uint16(h), uint16(h >> 16), uint16(h >> 32), uint16(h >> 48)}
-}
-
-// letter is what a rune is to a word.
-type letter int
-
-const (
-	other letter = iota // between words
-	part                // of a word
-	alone               // a word of its own
-)
-
-// unspaced are the scripts that are written without spaces between words.
-var unspaced = []*unicode.RangeTable{
-	unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar,
-}
-
-// ascii has the lower case of each octet that is part of a word, and 0 for the others.
-var ascii = func() (t [utf8.RuneSelf]byte) {
-	for c := range byte(utf8.RuneSelf) {
-		switch {
-		case 'A' <= c && c <= 'Z':
-			t[c] = c | 0x20
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-			t[c] = c
-		}
-	}
-	return t
-}()
-
-// class is what a rune beyond ASCII is.
-func class(r rune) letter {
-	switch {
-	case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r):
-		return other
-	case r >= 0x0e00 && unicode.In(r, unspaced...): // Thai is the first of them
-		return alone
-	}
-	return part
 }
 
 // shingle hashes three words in their order.

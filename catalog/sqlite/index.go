@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"example.org/trawl/catalog"
+	"example.org/trawl/words"
 )
 
 // index is the full-text index in a file of its own, so that its writing never holds the frontier's lock. It keeps no text:
@@ -42,10 +43,10 @@ INSERT INTO fts (fts, rank) VALUES ('usermerge', 16);`
 // segment costs little.
 const mergeAt = 48
 
-// indexForm changes with the terms that are in the index. One of another form is made again.
+// indexForm changes with the words that are in the index. One of another form is made again.
 const indexForm = " 2"
 
-// tokenizer folds case and accents as terms does, for what FTS5 indexes itself.
+// tokenizer folds case and accents as package words does, for what FTS5 indexes itself.
 const tokenizer = "unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 
 func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index, error) {
@@ -518,13 +519,13 @@ func split(s string) string {
 	for first < len(s) && s[first] < 0xE0 { // what begins the first of them in UTF-8
 		first++
 	}
-	if !strings.ContainsFunc(s[first:], unspaced) {
+	if !strings.ContainsFunc(s[first:], words.Alone) {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(2 * len(s))
 	for _, r := range s {
-		if unspaced(r) {
+		if words.Alone(r) {
 			b.WriteString(seam)
 			b.WriteRune(r)
 			b.WriteString(seam)
@@ -533,10 +534,6 @@ func split(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-func unspaced(r rune) bool {
-	return r > 0xE00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // pieces splits a snippet at its marks.
@@ -600,7 +597,7 @@ func matchExpr(words string, form func(string) string) string {
 // indexed writes the terms of a word.
 func indexed(w string) string {
 	var b strings.Builder
-	terms(w, func(term []byte) {
+	words.Each(w, func(term []byte) {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}

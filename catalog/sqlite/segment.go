@@ -6,6 +6,8 @@ import (
 	"errors"
 	"hash/maphash"
 	"slices"
+
+	"example.org/trawl/words"
 )
 
 // A segment of FTS5's index is made here, and not by FTS5, which takes in a page at several times the cost: its tokenizer and its hash
@@ -106,7 +108,7 @@ func (s *segment) add(id int64, texts [columns]string) {
 	s.spots, s.heads = append(s.spots[:0], spot{}), s.heads[:0]
 	for column, text := range texts {
 		at := int32(0)
-		terms(text, func(term []byte) {
+		words.Each(text, func(term []byte) {
 			n := s.number(term)
 			new := int32(len(s.spots))
 			if last := s.last[n]; last == 0 {

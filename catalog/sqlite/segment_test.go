@@ -128,29 +128,6 @@ func someText(r *rand.Rand, n int) string {
 	return b.String()
 }
 
-func TestTerms(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                                    "",
-		"One, two; THREE.":                    "one two three",
-		"naïve Čapek cafe\u0301":              "naive capek cafe",
-		"\u0301alone":                         "alone",
-		"ΟΔΟΣ οδος Οδός":                      "οδοσ οδοσ οδόσ",
-		"Straße ſ":                            "straße s",
-		"東京へ行く A1":                            "東 京 へ 行 く a1",
-		"한국어 текст й":                         "한국어 текст й",
-		"हिन्दी":                              "हिन्दी",
-		"a\u200bb\ufeffc\x00d":                "a b c d",
-		"\xffbad\xc3 end":                     "bad end",
-		"x" + strings.Repeat("y", 500) + " z": "x" + strings.Repeat("y", longestTerm-1) + " z",
-		strings.Repeat("é", 100):              strings.Repeat("e", longestTerm),
-		"snake_case e-mail 3.14":              "snake case e mail 3 14",
-	} {
-		if got := indexed(text); got != want {
-			t.Errorf("terms of %q are %q, not %q", text, got, want)
-		}
-	}
-}
-
 func TestVarint(t *testing.T) {
 	for shift := range 64 {
 		for _, v := range []uint64{1<<shift - 1, 1 << shift, 1<<shift + 1} {

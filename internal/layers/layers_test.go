@@ -21,6 +21,7 @@ var rules = map[string][]string{
 	// What everybody knows, and what knows nobody.
 	"fault":  {},
 	"weburl": {},
+	"words":  {},
 	"tasks":  {},
 	"config": {},
 
@@ -32,13 +33,13 @@ var rules = map[string][]string{
 	"frontier": {"fault", "weburl"},
 	"revisit":  {},
 	"robots":   {"fault", "weburl"},
-	"simhash":  {},
+	"simhash":  {"words"},
 	"sitemap":  {"fault", "weburl"},
 	"lab":      {"fault", "weburl"},
 	"catalog":  {"fault"},
 
-	"catalog/sqlite":   {"catalog", "fault", "simhash", "weburl"},
-	"catalog/postgres": {"catalog", "fault", "simhash", "weburl"},
+	"catalog/sqlite":   {"catalog", "fault", "simhash", "weburl", "words"},
+	"catalog/postgres": {"catalog", "fault", "simhash", "weburl", "words"},
 
 	// The stages, which know no queue, no runner and nothing that watches them.
 	"handlers": {"archive", "catalog", "dnscache", "extract", "fault", "fetch", "frontier", "pipeline", "revisit", "robots", "simhash", "sitemap", "tasks", "weburl"},

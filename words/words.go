@@ -1,4 +1,5 @@
-package sqlite
+// Package words finds the words of a text, for what compares texts and what looks words up.
+package words
 
 import (
 	"sync"
@@ -8,13 +9,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// longestTerm bounds a term, in octets: nobody looks for more, and what is longer is no word.
-const longestTerm = 96
+// longest bounds a word, in octets: nobody looks for more.
+const longest = 96
 
-// terms calls add for each term of s, in their order: letters and digits of all scripts, without case and without the accents of Latin
+// Each calls add for each word of s, in their order: letters and digits of all scripts, without case and without the accents of Latin
 // letters; each character by itself where words are written without spaces. What add is given is good until it returns.
-func terms(s string, add func(term []byte)) {
-	var buf [longestTerm + utf8.UTFMax]byte
+func Each(s string, add func(word []byte)) {
+	var buf [longest + utf8.UTFMax]byte
 	n := 0
 	end := func() {
 		if n > 0 {
@@ -24,8 +25,8 @@ func terms(s string, add func(term []byte)) {
 	}
 	table := foldTable()
 	for i := 0; i < len(s); {
-		for i < len(s) && n < longestTerm { // most of most texts
-			c := asciiTerm[s[i]]
+		for i < len(s) && n < longest { // most of most texts
+			c := ascii[s[i]]
 			if c == 0 {
 				break
 			}
@@ -37,7 +38,7 @@ func terms(s string, add func(term []byte)) {
 			break
 		}
 		if c := s[i]; c < utf8.RuneSelf {
-			if i++; asciiTerm[c] == 0 {
+			if i++; ascii[c] == 0 {
 				end()
 			}
 			continue
@@ -54,18 +55,18 @@ func terms(s string, add func(term []byte)) {
 		case f == joins && n > 0: // an accent by itself
 		case f == joins || f == parts:
 			end()
-		case unspaced(r):
+		case Alone(r):
 			end()
 			add(utf8.AppendRune(buf[:0], f))
-		case n < longestTerm:
+		case n < longest:
 			n = len(utf8.AppendRune(buf[:n], f))
 		}
 	}
 	end()
 }
 
-// asciiTerm is what an ASCII character is in a term, 0 what is in none.
-var asciiTerm = func() (t [256]byte) {
+// ascii is what an ASCII character is in a word, 0 what is in none.
+var ascii = func() (t [256]byte) {
 	for c := range utf8.RuneSelf {
 		if r := rune(c); unicode.IsLetter(r) || unicode.IsDigit(r) {
 			t[c] = byte(unicode.ToLower(r))
@@ -74,10 +75,10 @@ var asciiTerm = func() (t [256]byte) {
 	return t
 }()
 
-// What fold says of a character that is no part of a term.
+// What fold says of a character that is no part of a word.
 const (
-	parts rune = -1 // terms end before it
-	joins rune = -2 // terms go on behind it
+	parts rune = -1 // words end before it
+	joins rune = -2 // words go on behind it
 )
 
 // foldTable is fold of the characters that are in use.
@@ -89,7 +90,7 @@ var foldTable = sync.OnceValue(func() *[0x10000]rune {
 	return t
 })
 
-// fold is r in a term.
+// fold is r in a word.
 func fold(r rune) rune {
 	switch {
 	case r >= 0x300 && r < 0x370:
@@ -102,4 +103,9 @@ func fold(r rune) rune {
 		return rune(d[0])
 	}
 	return r
+}
+
+// Alone tells whether r is of a script that is written without spaces, and therefore a word of its own.
+func Alone(r rune) bool {
+	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar) // Thai is the first of them
 }
