@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -76,10 +77,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		servers = append(servers, s)
 	}
 	<-ctx.Done()
-	w.ahead.stop()
 	timer := time.AfterFunc(Drain-hurry, stop)
 	defer timer.Stop()
+	var back sync.WaitGroup
+	back.Go(w.ahead.stop)
 	shutdown(servers)
+	back.Wait()
 	return nil
 }
 
