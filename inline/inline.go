@@ -151,7 +151,15 @@ func (r *Runner) atWork() (n int) {
 	return n
 }
 
+// run runs a task, and after it those that can run along with the stage before them.
 func (r *Runner) run(ctx context.Context, it *item) {
+	for it != nil {
+		it = r.runOne(ctx, it)
+	}
+}
+
+// runOne runs a task, and returns what is to run right after it, if there is anything.
+func (r *Runner) runOne(ctx context.Context, it *item) (along *item) {
 	next, err := r.line.Run(ctx, it.task, it.failed)
 	retry := (*pipeline.Retry)(nil)
 	if errors.As(err, &retry) {
@@ -161,15 +169,20 @@ func (r *Runner) run(ctx context.Context, it *item) {
 				failed++
 			}
 			r.again(it, time.Now().Add(retry.After), failed)
-			return
+			return nil
 		}
 	} else if err != nil {
 		r.log.ErrorContext(ctx, "task dropped", "stage", it.task.Kind(), "err", err)
 	}
 	for _, n := range next {
+		if along == nil && n.At.IsZero() && tasks.SpecOf(n.Task.Kind()).Along && ctx.Err() == nil {
+			along = r.begin(n.Task)
+			continue
+		}
 		r.put(n, 0)
 	}
 	r.done(it)
+	return along
 }
 
 func key(t tasks.Task) string { return string(t.Kind()) + " " + t.ID() }
@@ -186,6 +199,19 @@ func (r *Runner) put(n tasks.Next, failed int) {
 	r.visits[n.Task.About().ID]++
 	heap.Push(&r.due, &item{task: n.Task, at: n.At, failed: failed})
 	r.nudge()
+}
+
+// begin takes in a task that is run at once; nil if it is there already.
+func (r *Runner) begin(t tasks.Task) *item {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known[key(t)] > 0 {
+		return nil
+	}
+	r.known[key(t)]++
+	r.visits[t.About().ID]++
+	r.working[t.Kind()]++
+	return &item{task: t}
 }
 
 func (r *Runner) again(it *item, at time.Time, failed int) {

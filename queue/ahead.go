@@ -3,9 +3,11 @@ package queue
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +32,8 @@ type taken struct {
 	tasks []readyTask
 	next  int       // how many to take the next time
 	since time.Time // when the first of tasks was taken
+
+	stopped atomic.Bool // somebody paused the queue
 }
 
 type readyTask struct{ id, msg string }
@@ -99,6 +103,14 @@ func (a *ahead) take(ctx context.Context, d dequeue) (any, error) {
 	return t.msg, nil
 }
 
+// paused tells whether a queue was paused when it was last asked for a task.
+func (a *ahead) paused(queue string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	q := a.queues["asynq:{"+queue+"}:pending"]
+	return q != nil && q.stopped.Load()
+}
+
 // fill takes tasks. The caller holds q's lock.
 func (a *ahead) fill(ctx context.Context, q *taken) error {
 	a.mu.Lock()
@@ -109,8 +121,8 @@ func (a *ahead) fill(ctx context.Context, q *taken) error {
 	a.mu.Unlock()
 	now := time.Now()
 	got, err := aheadScript.Run(ctx, a.rdb, []string{q.pending, q.paused, q.active, q.lease}, now.Add(leaseTime).Unix(), q.prefix, n).StringSlice()
-	if err != nil {
-		return err
+	if q.stopped.Store(errors.Is(err, redis.Nil)); err != nil {
+		return err // of a queue that is paused, redis.Nil
 	}
 	for i := 0; i+1 < len(got); i += 2 {
 		q.tasks = append(q.tasks, readyTask{got[i], got[i+1]})

@@ -3,7 +3,7 @@
 -- ARGV: when the lease runs out in seconds, prefix of the task keys, how many tasks
 local out = {}
 if redis.call('EXISTS', KEYS[2]) == 1 then
-  return out
+  return false
 end
 for _ = 1, tonumber(ARGV[3]) do
   local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[3])

@@ -18,10 +18,17 @@ var carrier propagation.TraceContext
 
 type visitKey struct{}
 
-// span begins the span of a task's run.
-func span(ctx context.Context, at *asynq.Task, t tasks.Task) (context.Context, trace.Span) {
+// follow goes on with the trace that a task's headers lead from.
+func follow(ctx context.Context, at *asynq.Task) context.Context {
+	return carrier.Extract(ctx, propagation.MapCarrier(at.Headers()))
+}
+
+// span begins the span of a task's run, below the one of ctx, if that is of the same visit.
+func span(ctx context.Context, t tasks.Task) (context.Context, trace.Span) {
 	v := t.About()
-	ctx = carrier.Extract(ctx, propagation.MapCarrier(at.Headers()))
+	if before, ok := ctx.Value(visitKey{}).(string); ok && before != v.ID {
+		ctx = trace.ContextWithSpanContext(ctx, trace.SpanContext{})
+	}
 	ctx = context.WithValue(ctx, visitKey{}, v.ID)
 	return otel.Tracer("example.org/trawl").Start(ctx, string(t.Kind()), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("trawl.visit", v.ID), attribute.String("trawl.crawl", v.Crawl), attribute.String("trawl.submitter", v.Submitter), attribute.String("url.full", v.URL),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type Worker struct {
 	line   *pipeline.Line
 	specs  []tasks.Spec
 	ahead  *ahead
+	along  map[tasks.Kind]chan struct{} // places for what runs along with the stage before it
 	log    *slog.Logger
 }
 
@@ -38,7 +40,13 @@ type Worker struct {
 func NewWorker(rdb redis.UniversalClient, line *pipeline.Line, kinds []tasks.Kind, log *slog.Logger) *Worker {
 	a := &ahead{rdb: rdb, log: log, queues: map[string]*taken{}}
 	rdb.AddHook(hook{&joiner{rdb: rdb}, a})
-	return &Worker{rdb: rdb, client: NewClient(rdb), line: line, specs: byQueue(kinds), ahead: a, log: log}
+	w := &Worker{rdb: rdb, client: NewClient(rdb), line: line, specs: byQueue(kinds), ahead: a, along: map[tasks.Kind]chan struct{}{}, log: log}
+	for _, s := range w.specs {
+		if s.Along {
+			w.along[s.Kind] = make(chan struct{}, s.Concurrency)
+		}
+	}
+	return w
 }
 
 // byQueue returns one spec for each queue that has to be served. The periodic work goes with admit, for promotion hands on what
@@ -121,13 +129,14 @@ func (w *Worker) handle(ctx context.Context, at *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry) // a bug, or a payload that is not ours: kept in the archive to look at
 	}
-	ctx, span := span(ctx, at, t)
+	ctx, span := span(follow(ctx, at), t)
 	defer span.End()
 	failed, _ := asynq.GetRetryCount(ctx)
+	run := ctx
 	if ready, ok := readyAt(at); ok && failed == 0 {
-		ctx = pipeline.WithReady(ctx, ready)
+		run = pipeline.WithReady(ctx, ready)
 	}
-	next, err := w.line.Run(ctx, t, failed)
+	next, err := w.line.Run(run, t, failed)
 	if err != nil && tasks.SpecOf(t.Kind()).Queue == tasks.QueuePeriodic {
 		// The next tick does it again. A task that ran out of asynq's tries would be kept, and its ID never be free again.
 		return nil
@@ -137,10 +146,57 @@ func (w *Worker) handle(ctx context.Context, at *asynq.Task) error {
 	}
 	// Before the task is done: a worker that dies here runs the stage again, which is harmless; the other way round the visit
 	// would be lost until reconcile finds it.
-	if err := w.client.Enqueue(ctx, next...); err != nil {
+	if err := w.goOn(ctx, next); err != nil {
 		return &pipeline.Retry{After: time.Second, Free: true, Err: err}
 	}
 	return nil
+}
+
+// goOn enqueues what follows, but for a stage that can run along: that is run here, within the task that it follows from, and what follows
+// from it goes on in the same way. A way through Redis costs more than what it would bring, another worker, is worth to a stage that
+// has all it needs here.
+func (w *Worker) goOn(ctx context.Context, next []tasks.Next) error {
+	for {
+		i := slices.IndexFunc(next, func(n tasks.Next) bool { return w.enter(ctx, n) })
+		if i < 0 {
+			return w.client.Enqueue(ctx, next...)
+		}
+		t := next[i].Task
+		err := w.client.Enqueue(ctx, slices.Delete(next, i, i+1)...)
+		if err == nil {
+			next, err = w.runAlong(ctx, t)
+		}
+		<-w.along[t.Kind()]
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// enter takes a place for a task that is to run along; false when it has to go through its queue.
+func (w *Worker) enter(ctx context.Context, n tasks.Next) bool {
+	spec := tasks.SpecOf(n.Task.Kind())
+	limit, limited := ctx.Deadline()
+	if !spec.Along || !n.At.IsZero() || limited && time.Until(limit) < spec.Timeout || ctx.Err() != nil || w.ahead.paused(spec.Queue) {
+		return false
+	}
+	select {
+	case w.along[spec.Kind] <- struct{}{}: // nil, and never ready, for a stage that this process does not run
+		return true
+	default:
+		return false
+	}
+}
+
+// runAlong runs t. If t fails, its queue tries it again.
+func (w *Worker) runAlong(ctx context.Context, t tasks.Task) ([]tasks.Next, error) {
+	ctx, span := span(ctx, t)
+	defer span.End()
+	next, err := w.line.Run(ctx, t, 0)
+	if r := (*pipeline.Retry)(nil); errors.As(err, &r) {
+		return nil, w.client.Enqueue(ctx, tasks.Next{Task: t, At: time.Now().Add(r.After)})
+	}
+	return next, err
 }
 
 // counts tells asynq whether an error is to be counted among a task's tries: not when the fault table says that it is free, and

@@ -40,20 +40,21 @@ type Spec struct {
 	Queue       string
 	Concurrency int           // runs at once in one process
 	Timeout     time.Duration // of one run; the queue's own limit is longer, so that the stage always ends first
+	Along       bool          // what it works on is in memory where the stage before it ran: it is run there at once if there is room
 }
 
 // Specs lists every kind in the order of the pipeline.
 func Specs() []Spec {
 	return []Spec{
-		{KindAdmit, "admit", 32, time.Minute},
-		{KindResolve, "resolve", 64, 30 * time.Second},
-		{KindHead, "head", 128, 2 * time.Minute},
-		{KindFetch, "fetch", 512, 6 * time.Minute},
-		{KindStore, "store", 16, 2 * time.Minute},
-		{KindIndex, "index", 1, 2 * time.Minute},
-		{KindPromote, QueuePeriodic, 2, time.Minute},
-		{KindReconcile, QueuePeriodic, 2, 2 * time.Minute},
-		{KindSchedule, QueuePeriodic, 2, 2 * time.Minute},
+		{KindAdmit, "admit", 32, time.Minute, true},
+		{KindResolve, "resolve", 64, 30 * time.Second, false},
+		{KindHead, "head", 128, 2 * time.Minute, false},
+		{KindFetch, "fetch", 512, 6 * time.Minute, false},
+		{KindStore, "store", 16, 2 * time.Minute, true},
+		{KindIndex, "index", 1, 2 * time.Minute, false},
+		{KindPromote, QueuePeriodic, 2, time.Minute, false},
+		{KindReconcile, QueuePeriodic, 2, 2 * time.Minute, false},
+		{KindSchedule, QueuePeriodic, 2, 2 * time.Minute, false},
 	}
 }
 
