@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,7 +73,7 @@ func (r *rows) read(urls []string, get func(string) ([]byte, string, error)) err
 		doc, err := extract.HTML(body, contentType, u, "bench")
 		p := page{Storing: catalog.Storing{
 			Status: 200, FinalURL: u, MIME: "text/html", Charset: doc.Charset, Size: int64(len(body)), Title: doc.Title, Description: doc.Description, Lang: doc.Lang,
-			Print: simhash.Of(doc.Text), Text: doc.Text, Follow: true, Searchable: true, FetchedAt: time.Now(), WARC: catalog.WARC{File: "bench.warc.gz", Length: int64(len(body))},
+			Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(body)), Payload: fmt.Sprintf("sha1:%x", sha1.Sum(body)), Print: simhash.Of(doc.Text), Text: doc.Text, Follow: true, Searchable: true, FetchedAt: time.Now(), WARC: catalog.WARC{File: "bench.warc.gz", Length: int64(len(body))},
 		}}
 		for _, l := range doc.Links {
 			p.Links = append(p.Links, l.URL)
@@ -157,7 +159,6 @@ func (r *rows) write(ctx context.Context) error {
 func (r *rows) store(ctx context.Context, v catalog.Promoted) error {
 	p := r.pages[v.URL]
 	p.Page, p.Visit = v.ID, v.Visit
-	p.Digest = "sha256:" + v.URL // of each page another
 	lead, err := r.cat.Store(ctx, p.Storing)
 	if err != nil || lead == nil {
 		return err
