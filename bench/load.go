@@ -21,7 +21,7 @@ func load(ctx context.Context, o options) error {
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for range o.rounds {
 		for _, mbit := range []int{10, 100} {
-			for _, w := range ways() {
+			for _, w := range o.ways() {
 				from, to, err := o.filled(ctx, w, int64(mbit)*1e6/8)
 				if err != nil {
 					return fmt.Errorf("%s at %d Mbit/s: %w", w.name, mbit, err)

@@ -96,9 +96,9 @@ func workersTable(ctx context.Context, o options) error {
 
 // turns lets all have their turns, and prints what they needed; also what there is when it is stopped.
 func (o options) turns(ctx context.Context, all []entrant) error {
-	all, err := chosen(all, o.only)
-	if err != nil {
-		return err
+	all = slices.DeleteFunc(all, func(e entrant) bool { return !o.wants(e.name) })
+	if len(all) == 0 {
+		return fmt.Errorf("nobody is called %q", o.only)
 	}
 	turns := map[string][]turn{}
 	for round := range o.rounds {
@@ -117,20 +117,9 @@ func (o options) turns(ctx context.Context, all []entrant) error {
 	return printTable(os.Stdout, o, all, turns)
 }
 
-// chosen are those whose names have one of the words, or all.
-func chosen(all []entrant, words string) (out []entrant, err error) {
-	if words == "" {
-		return all, nil
-	}
-	for _, e := range all {
-		if slices.ContainsFunc(strings.Split(words, ","), func(w string) bool { return strings.Contains(e.name, w) }) {
-			out = append(out, e)
-		}
-	}
-	if len(out) == 0 {
-		err = fmt.Errorf("nobody is called %q", words)
-	}
-	return out, err
+// wants tells whether a name has one of the words that were asked for.
+func (o options) wants(name string) bool {
+	return slices.ContainsFunc(strings.Split(o.only, ","), func(w string) bool { return strings.Contains(name, w) })
 }
 
 // turn lets e run once.

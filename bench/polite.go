@@ -27,7 +27,7 @@ func polite(ctx context.Context, o options) error {
 	fmt.Println("| | starts/s | least gap, ms | late by, p50 ms | p99 | at most | load |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	for range o.rounds {
-		for _, w := range ways() {
+		for _, w := range o.ways() {
 			p, used, err := o.politely(ctx, w)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
@@ -48,7 +48,7 @@ func ms(d time.Duration) float64 { return d.Seconds() * 1000 }
 // politely crawls for a while, and tells what the web saw and what the steady time took.
 func (o options) politely(ctx context.Context, w way) (p starts, used []usage, err error) {
 	seconds := int((politeWarm + o.steady).Seconds()) + 5
-	o.hosts, o.pages = politeHosts, 4*politeHosts*seconds // the smallest host has about a third of the mean
+	o.hosts, o.pages = politeHosts, 8*politeHosts*seconds // the smallest host has a sixth of the mean
 	err = o.onCourse(ctx, func(ctx context.Context, c *course) error {
 		if n := c.web.smallest(); n < seconds {
 			return fmt.Errorf("a host has %d pages, too few for %d seconds", n, seconds)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,9 +31,9 @@ type way struct {
 	run  func(ctx context.Context, c *course, args []string, watch func(*system) error) error
 }
 
-// ways are all of them.
-func ways() []way {
-	return []way{
+// ways are those that are wanted.
+func (o options) ways() []way {
+	all := []way{
 		{"trawl worker", func(ctx context.Context, c *course, args []string, watch func(*system) error) error {
 			return c.cluster(ctx, 1, func(s *system) error {
 				if err := c.submit(ctx, s, args...); err != nil {
@@ -55,6 +56,7 @@ func ways() []way {
 			return errors.Join(err, serr)
 		}},
 	}
+	return slices.DeleteFunc(all, func(w way) bool { return !o.wants(w.name) })
 }
 
 // interrupted is how trawl crawl says that it was told to end.
