@@ -5,7 +5,7 @@ TOOL    = $(GO) tool -modfile=tools.mod
 WARCIO  = .tools/node_modules/warcio/dist/index.js
 export CGO_ENABLED = 0
 
-.PHONY: build run test check fmt need screenshots bench bench-why bench-pages
+.PHONY: build run test check fmt need screenshots bench bench-conditions bench-why bench-pages
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -54,6 +54,12 @@ bench-why: build
 bench: build need
 	@bench/peers/need bin
 	$(GO) run ./bench
+
+# What Trawl needs behind a line, beside other workers, with a large frontier and for long, and how well it keeps to delays: about half
+# an hour. bench/RESULTS.md has tables.
+bench-conditions: build need
+	$(GO) run ./bench -rounds 3 load polite workers growth
+	$(GO) run ./bench -rounds 1 -pages 50000 memory
 
 # How long the dashboard's pages take, with 10,000 and with 2,000,000 pages in the frontier. bench/PAGES.md has the tables.
 bench-pages:

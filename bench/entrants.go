@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"example.org/trawl/catalog"
 	"example.org/trawl/catalog/sqlite"
 	"example.org/trawl/embedded"
 )
@@ -24,6 +25,8 @@ type entrant struct {
 	run   func(context.Context, *course) error
 	whole bool // to miss a page is an error
 }
+
+const keepsAll = "WARC, database, full text"
 
 // course is what an entrant has for its turn.
 type course struct {
@@ -37,9 +40,9 @@ type course struct {
 // entrants are all of them.
 func entrants() []entrant {
 	trawl := []entrant{
-		{"trawl worker", "WARC, database, full text", worker("on"), true},
+		{"trawl worker", keepsAll, worker("on"), true},
 		{"trawl worker --index=off", "WARC, database", worker("off"), true},
-		{"trawl crawl", "WARC, database, full text", crawl("on"), true},
+		{"trawl crawl", keepsAll, crawl("on"), true},
 		{"trawl crawl --index=off", "WARC, database", crawl("off"), true},
 	}
 	return slices.Concat(trawl, floors(), peers())
@@ -74,38 +77,54 @@ func crawl(index string) func(context.Context, *course) error {
 	}
 }
 
-// worker is Trawl with asynq and Redis. The clock stops when every page is closed, and searchable.
-func worker(index string) func(context.Context, *course) error {
+// worker is Trawl with asynq and Redis.
+func worker(index string) func(context.Context, *course) error { return workers(1, index) }
+
+// workers is Trawl with so many workers. The clock stops when every page is closed, and searchable.
+func workers(n int, index string) func(context.Context, *course) error {
 	return func(ctx context.Context, c *course) error {
-		return c.withRedis(ctx, func(url string) (err error) {
-			env := append(c.env(), "REDIS_URL="+url)
-			if err := c.finish(ctx, "migrate", env, c.trawl("trawl"), "migrate"); err != nil {
-				return err
-			}
-			for _, role := range []string{"scheduler", "worker"} {
-				p, err := start(ctx, c.dir, role, env, c.trawl("trawl"), role)
-				if err != nil {
-					return err
-				}
-				defer func() {
-					u, perr := p.stop()
-					c.used, err = append(c.used, u), errors.Join(err, perr)
-				}()
-			}
+		return c.cluster(ctx, n, func(s *system) error {
 			began := time.Now()
-			argv := append([]string{c.trawl("enqueue"), "--delay", "0", "--depth", "-1", "--index", index, "--max-pages", c.most()}, c.web.roots...)
-			if err := c.finish(ctx, "enqueue", env, argv...); err != nil {
-				return err
+			err := c.submit(ctx, s, "--delay", "0", "--index", index)
+			if err == nil {
+				err = c.done(ctx)
 			}
-			err = c.done(ctx)
 			c.took = time.Since(began)
 			return err
 		})
 	}
 }
 
+// cluster gives do a Trawl of n workers, with a scheduler and a Redis.
+func (c *course) cluster(ctx context.Context, n int, do func(*system) error) error {
+	return c.withRedis(ctx, func(url string, rdb *redis.Client) (err error) {
+		s := &system{env: append(c.env(), "REDIS_URL="+url), rdb: rdb}
+		if err := c.finish(ctx, "migrate", s.env, c.trawl("trawl"), "migrate"); err != nil {
+			return err
+		}
+		for _, role := range append([]string{"scheduler"}, slices.Repeat([]string{"worker"}, n)...) {
+			p, err := start(ctx, c.dir, role, s.env, c.trawl("trawl"), role)
+			if err != nil {
+				return err
+			}
+			defer func() {
+				u, perr := p.stop()
+				c.used, err = append(c.used, u), errors.Join(err, perr)
+			}()
+			s.processes = append(s.processes, p)
+		}
+		return do(s)
+	})
+}
+
+// submit has a cluster crawl the web.
+func (c *course) submit(ctx context.Context, s *system, args ...string) error {
+	argv := slices.Concat([]string{c.trawl("enqueue"), "--depth", "-1", "--max-pages", c.most()}, args, c.web.roots)
+	return c.finish(ctx, "enqueue", s.env, argv...)
+}
+
 // withRedis gives do a redis-server of its own.
-func (c *course) withRedis(ctx context.Context, do func(url string) error) (err error) {
+func (c *course) withRedis(ctx context.Context, do func(url string, rdb *redis.Client) error) (err error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		return err
@@ -115,23 +134,23 @@ func (c *course) withRedis(ctx context.Context, do func(url string) error) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if err := do(r.URL); err != nil {
-		return err
-	}
 	o, err := redis.ParseURL(r.URL)
 	if err != nil {
 		return err
 	}
 	rdb := redis.NewClient(o)
 	defer rdb.Close()
+	if err := do(r.URL, rdb); err != nil {
+		return err
+	}
 	u, err := redisUsage(ctx, rdb)
 	c.used = append(c.used, u)
 	return err
 }
 
-// done waits until every page is closed and searchable.
-func (c *course) done(ctx context.Context) error {
-	cat, err := sqlite.Open(ctx, filepath.Join(c.dir, "data", "catalog.db"), quietLog)
+// watch looks at how far the crawl has come, again and again, until enough says that it is far enough.
+func (c *course) watch(ctx context.Context, enough func(*sqlite.Catalog, catalog.Counts) (bool, error)) error {
+	cat, err := sqlite.Open(ctx, c.catalog(), quietLog)
 	if err != nil {
 		return err
 	}
@@ -141,17 +160,29 @@ func (c *course) done(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(all) == 0 || all[0].Stored == 0 || all[0].Waiting+all[0].Queued > 0 {
-			continue
-		}
-		leads, err := cat.LeadsLeft(ctx)
-		lag, lerr := cat.IndexLag(ctx)
-		if err = errors.Join(err, lerr); err != nil || leads+lag == 0 {
+		if ok, err := enough(cat, catalog.Total(all)); ok || err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
+
+// done waits until every page is closed and searchable.
+func (c *course) done(ctx context.Context) error {
+	return c.watch(ctx, func(cat *sqlite.Catalog, n catalog.Counts) (bool, error) { return isDone(ctx, cat, n) })
+}
+
+func isDone(ctx context.Context, cat *sqlite.Catalog, n catalog.Counts) (bool, error) {
+	if n.Stored == 0 || n.Open() > 0 {
+		return false, nil
+	}
+	leads, err := cat.LeadsLeft(ctx)
+	lag, lerr := cat.IndexLag(ctx)
+	return leads+lag == 0, errors.Join(err, lerr)
+}
+
+// catalog is the file that a Trawl of its own keeps its catalog in.
+func (c *course) catalog() string { return filepath.Join(c.dir, "data", "catalog.db") }
 
 // redisUsage is what a Redis needed until now.
 func redisUsage(ctx context.Context, rdb *redis.Client) (usage, error) {

@@ -29,6 +29,8 @@ func floors() []entrant {
 		{"floor: GET", "nothing", floor("get"), true},
 		{"floor: GET and parse", "nothing", floor("parse"), true},
 		{"floor: WARC", "WARC", floor("warc"), true},
+		{"floor: catalog", "database", floor("catalog"), true},
+		{"floor: index", "full text", floor("index"), true},
 	}
 }
 
@@ -98,6 +100,8 @@ func runFloor(args []string, out io.Writer) error {
 		})
 	case "warc":
 		m, err = warcFloor(urls, get, args[3])
+	case "catalog", "index":
+		m, err = rowsFloor(urls, get, args[3], args[0])
 	default:
 		err = fmt.Errorf("there is no floor %q", args[0])
 	}
@@ -152,23 +156,34 @@ func warcFloor(urls []string, get func(string) ([]byte, string, error), dir stri
 
 // measure does something for each URL, and says what that took.
 func measure(urls []string, do func(string) error) (measured, error) {
-	next := make(chan string)
-	var wg sync.WaitGroup
-	errs := make([]error, atOnce)
+	return timed(func() error { return each(atOnce, urls, do) })
+}
+
+// timed says what do took.
+func timed(do func() error) (measured, error) {
 	began, cpu := time.Now(), ownCPU()
-	for i := range atOnce {
+	err := do()
+	return measured{time.Since(began), ownCPU() - cpu}, err
+}
+
+// each does something for all, so many at a time.
+func each[T any](n int, all []T, do func(T) error) error {
+	next := make(chan T)
+	var wg sync.WaitGroup
+	errs := make([]error, n)
+	for i := range n {
 		wg.Go(func() {
-			for u := range next {
-				errs[i] = errors.Join(errs[i], do(u))
+			for v := range next {
+				errs[i] = errors.Join(errs[i], do(v))
 			}
 		})
 	}
-	for _, u := range urls {
-		next <- u
+	for _, v := range all {
+		next <- v
 	}
 	close(next)
 	wg.Wait()
-	return measured{time.Since(began), ownCPU() - cpu}, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // ownCPU is what this process has needed.

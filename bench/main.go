@@ -1,5 +1,6 @@
-// Command bench lets Trawl's ways to crawl have the same simulated web, one after the other and round by round, so that what slows the
-// machine down for a while slows all of them, and prints what each needed. RESULTS.md has the tables.
+// Command bench measures Trawl on a simulated web. Speed lets Trawl's ways to crawl, floors and peers have the same web, one after the
+// other and round by round, so that what slows the machine down for a while slows all of them, and prints what each needed; the
+// others look at one condition each. RESULTS.md has the tables.
 package main
 
 import (
@@ -7,9 +8,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,13 +19,20 @@ import (
 
 // options say what is measured.
 type options struct {
-	rounds int
-	pages  int
-	hosts  int
-	seed   int
-	only   string
-	bin    string // where trawl and enqueue are
-	limit  time.Duration
+	rounds   int
+	pages    int
+	hosts    int
+	seed     int
+	only     string
+	bin      string // where trawl and enqueue are
+	limit    time.Duration
+	steady   time.Duration
+	frontier int
+}
+
+// measurements are what can be asked for by name.
+func measurements() map[string]func(context.Context, options) error {
+	return map[string]func(context.Context, options) error{"speed": speed, "load": load, "polite": polite, "workers": workersTable, "growth": growth, "memory": memory}
 }
 
 func main() {
@@ -37,36 +45,65 @@ func main() {
 	}
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each has its turn")
-	flag.IntVar(&o.pages, "pages", 5000, "pages of the web")
-	flag.IntVar(&o.hosts, "hosts", 1, "hosts of the web")
+	flag.IntVar(&o.pages, "pages", 5000, "pages of the web, where the measurement does not say")
+	flag.IntVar(&o.hosts, "hosts", 1, "hosts of the web, where the measurement does not say")
 	flag.IntVar(&o.seed, "seed", 1, "the same seed gives the same web")
 	flag.StringVar(&o.only, "only", "", "run only these, parts of their names with commas between them")
 	flag.StringVar(&o.bin, "bin", "bin", "where trawl and enqueue are")
 	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "the longest that one turn may take")
+	flag.DurationVar(&o.steady, "steady", 40*time.Second, "how long load and polite look at a crawl that is under way")
+	flag.IntVar(&o.frontier, "frontier", 2_000_000, "pages of the large frontier of growth")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "bench [flags] [%s]…\n", strings.Join(slices.Sorted(maps.Keys(measurements())), "|"))
+		flag.PrintDefaults()
+	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	names := flag.Args()
+	if len(names) == 0 {
+		names = []string{"speed"}
+	}
+	for _, name := range names {
+		do := measurements()[name]
+		if do == nil {
+			flag.Usage()
+			os.Exit(2)
+		}
+		if err := do(ctx, o); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", name, err)
+			os.Exit(1)
+		}
 	}
 }
 
-// run lets all have their turns, and prints what they needed; also what there is when it is stopped.
-func run(ctx context.Context, o options) (err error) {
-	all, err := chosen(entrants(), o.only)
-	if err != nil {
-		return err
+// speed lets Trawl, the floors and the peers have their turns.
+func speed(ctx context.Context, o options) error { return o.turns(ctx, entrants()) }
+
+// workersTable lets Trawl have one worker, and more.
+func workersTable(ctx context.Context, o options) error {
+	var all []entrant
+	for _, n := range []int{1, 2, 4} {
+		all = append(all, entrant{fmt.Sprint("workers: ", n), keepsAll, workers(n, "on"), true})
 	}
-	dir, err := os.MkdirTemp("", "trawl-bench-")
-	if err != nil {
-		return err
+	for _, o.hosts = range []int{1, 500} {
+		if err := o.turns(ctx, all); err != nil {
+			return err
+		}
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	return nil
+}
+
+// turns lets all have their turns, and prints what they needed; also what there is when it is stopped.
+func (o options) turns(ctx context.Context, all []entrant) error {
+	all = slices.DeleteFunc(all, func(e entrant) bool { return !o.wants(e.name) })
+	if len(all) == 0 {
+		return fmt.Errorf("nobody is called %q", o.only)
+	}
 	turns := map[string][]turn{}
 	for round := range o.rounds {
 		for _, e := range all {
-			t, err := o.turn(ctx, e, filepath.Join(dir, fmt.Sprint(round)))
+			t, err := o.turn(ctx, e)
 			if ctx.Err() != nil {
 				return errors.Join(ctx.Err(), printTable(os.Stdout, o, all, turns))
 			}
@@ -80,47 +117,44 @@ func run(ctx context.Context, o options) (err error) {
 	return printTable(os.Stdout, o, all, turns)
 }
 
-// chosen are those whose names have one of the words, or all.
-func chosen(all []entrant, words string) (out []entrant, err error) {
-	if words == "" {
-		return all, nil
-	}
-	for _, e := range all {
-		if slices.ContainsFunc(strings.Split(words, ","), func(w string) bool { return strings.Contains(e.name, w) }) {
-			out = append(out, e)
-		}
-	}
-	if len(out) == 0 {
-		err = fmt.Errorf("nobody is called %q", words)
-	}
-	return out, err
+// wants tells whether a name has one of the words that were asked for.
+func (o options) wants(name string) bool {
+	return slices.ContainsFunc(strings.Split(o.only, ","), func(w string) bool { return strings.Contains(name, w) })
 }
 
-// turn gives e a web and a directory of its own.
-func (o options) turn(ctx context.Context, e entrant, dir string) (t turn, err error) {
+// turn lets e run once.
+func (o options) turn(ctx context.Context, e entrant) (t turn, err error) {
+	err = o.onCourse(ctx, func(ctx context.Context, c *course) error {
+		began := time.Now()
+		err := e.run(ctx, c)
+		t = turn{took: time.Since(began), used: c.used}
+		if c.took > 0 {
+			t.took = c.took
+		}
+		got, gerr := c.web.got(ctx)
+		t.got, t.of, t.asked = got.pages, c.web.pages, got.requests
+		if err == nil && e.whole && t.got < t.of {
+			err = fmt.Errorf("it got %d of %d pages", t.got, t.of)
+		}
+		return errors.Join(err, gerr)
+	})
+	return t, err
+}
+
+// onCourse gives do a web and a directory of its own.
+func (o options) onCourse(ctx context.Context, do func(context.Context, *course) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return t, err
+	dir, err := os.MkdirTemp("", "trawl-bench-")
+	if err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	w, err := openWeb(ctx, o, dir)
 	if err != nil {
-		return t, err
+		return err
 	}
-	c := &course{options: o, web: w, dir: dir}
-	began := time.Now()
-	err = e.run(ctx, c)
-	t = turn{took: time.Since(began), used: c.used}
-	if c.took > 0 {
-		t.took = c.took
-	}
-	got, gerr := w.got(ctx)
-	t.got, t.of, t.asked = got.pages, w.pages, got.requests
-	used, cerr := w.close()
-	t.used = append(t.used, used)
-	if err == nil && e.whole && t.got < t.of {
-		err = fmt.Errorf("it got %d of %d pages", t.got, t.of)
-	}
-	return t, errors.Join(err, gerr, cerr)
+	err = do(ctx, &course{options: o, web: w, dir: dir})
+	_, cerr := w.close()
+	return errors.Join(err, cerr)
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // peers are the other crawlers. peers/README.md says what each is told, and why.
@@ -37,7 +39,7 @@ func peer(name, keeps string, argv func(*course) []string) entrant {
 // peerOnRedis is one that has a Redis.
 func peerOnRedis(name, keeps string, argv func(*course) []string) entrant {
 	return entrant{name: name, keeps: keeps, run: func(ctx context.Context, c *course) error {
-		return c.withRedis(ctx, func(url string) error { return c.peer(ctx, url, argv(c)) })
+		return c.withRedis(ctx, func(url string, _ *redis.Client) error { return c.peer(ctx, url, argv(c)) })
 	}}
 }
 

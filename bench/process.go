@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -27,12 +26,12 @@ type process struct {
 
 // start starts a process that hears nothing of the terminal's Ctrl-C and does not outlive this one.
 func start(ctx context.Context, dir, name string, env []string, argv ...string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log")}
-	out, err := os.Create(p.log)
+	out, err := os.CreateTemp(dir, name+"-*.log")
 	if err != nil {
 		return nil, err
 	}
 	defer out.Close()
+	p := &process{name: name, log: out.Name()}
 	p.cmd = exec.CommandContext(ctx, argv[0], argv[1:]...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Dir = dir

@@ -14,27 +14,22 @@ var quietLog = slog.New(slog.DiscardHandler)
 // turn is what one of them needed once.
 type turn struct {
 	took    time.Duration
-	got, of int // pages, of those that are there
-	asked   int // requests
-	used    []usage
+	got, of int     // pages, of those that are there
+	asked   int     // requests
+	used    []usage // without the web, which everybody needs
 }
 
 func (t turn) rate() float64 { return float64(t.got) / t.took.Seconds() }
 
-// own leaves out the web, which everybody needs.
-func (t turn) own() []usage {
-	return slices.DeleteFunc(slices.Clone(t.used), func(u usage) bool { return u.name == "web" })
-}
-
 func (t turn) cpu() (sum time.Duration) {
-	for _, u := range t.own() {
+	for _, u := range t.used {
 		sum += u.cpu
 	}
 	return sum
 }
 
 func (t turn) peak() (sum int64) {
-	for _, u := range t.own() {
+	for _, u := range t.used {
 		sum += u.peak
 	}
 	return sum
@@ -43,8 +38,8 @@ func (t turn) peak() (sum int64) {
 // perPage is what of CPU each kind of process needed for a page.
 func (t turn) perPage() string {
 	var parts []string
-	for _, u := range t.own() {
-		if ms := u.cpu.Seconds() * 1000 / float64(t.got); ms >= 0.005 && len(t.own()) > 1 {
+	for _, u := range t.used {
+		if ms := u.cpu.Seconds() * 1000 / float64(t.got); ms >= 0.005 && len(t.used) > 1 {
 			parts = append(parts, fmt.Sprintf("%s %.2f", u.name, ms))
 		}
 	}

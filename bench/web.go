@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -103,7 +104,20 @@ func (w *web) await(ctx context.Context) error {
 
 // ask asks the web for its own view, and hands what it says to take, value by value.
 func ask[T any](ctx context.Context, w *web, path string, take func(T)) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.control+path, nil)
+	return tell(ctx, w, http.MethodGet, path, nil, take)
+}
+
+// trouble makes the web misbehave.
+func (w *web) trouble(ctx context.Context, t lab.Trouble) error {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	return tell(ctx, w, http.MethodPost, "/_trouble", bytes.NewReader(body), func(lab.Trouble) {})
+}
+
+func tell[T any](ctx context.Context, w *web, method, path string, body io.Reader, take func(T)) error {
+	req, err := http.NewRequestWithContext(ctx, method, w.control+path, body)
 	if err != nil {
 		return err
 	}
@@ -113,7 +127,7 @@ func ask[T any](ctx context.Context, w *web, path string, take func(T)) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, resp.Status)
+		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
 	}
 	for values := json.NewDecoder(resp.Body); ; {
 		var v T
