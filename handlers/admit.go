@@ -59,11 +59,7 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 		return tasks.Result{}, fault.New(fault.QuotaFull, fmt.Errorf("admit to %s: %d of %d URLs are over the quota of %s", t.Crawl, got.Quota, len(pages), t.Submitter))
 	}
 	if len(got.New) > 0 || t.Again {
-		more, err := c.promote(ctx)
-		if err != nil { // the pages are safe in the frontier: the scheduler promotes them
-			c.Log.WarnContext(ctx, "promotion after admission", "crawl", t.Crawl, "err", err)
-		}
-		res.Next, res.Closed = append(res.Next, more.Next...), more.Closed
+		c.refill(ctx, &res, true)
 	}
 	return res, nil
 }

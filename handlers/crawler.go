@@ -230,6 +230,7 @@ type Crawler struct {
 	reached   reached
 	turns     turns
 	refilled  atomic.Int64 // when more was handed out last, in Unix milliseconds
+	refilling atomic.Bool  // somebody waits to do it
 	announced atomic.Int64 // the second for which an index task was last announced
 }
 

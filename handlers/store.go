@@ -58,7 +58,7 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 	if s.Searchable {
 		c.announce(&res)
 	}
-	c.refill(ctx, &res)
+	c.refill(ctx, &res, false)
 	return res, nil
 }
 

@@ -20,8 +20,8 @@ const (
 	storeMin   = 300
 )
 
-// refillEvery is how often a process asks for more while its stages get pages done.
-const refillEvery = 200 * time.Millisecond
+// refillEvery is how often a process asks for more while its stages get pages done, or bring new ones.
+const refillEvery = 100 * time.Millisecond
 
 // The part of the queue's memory at which nothing more is handed out, and at which nothing more is admitted.
 const (
@@ -55,16 +55,28 @@ func (c *Crawler) window(ctx context.Context) (total, ready int, why string, err
 	return total, ready, "", nil
 }
 
-// refill hands out more while pages get done, so that what is ready need not last until the scheduler's next tick.
-func (c *Crawler) refill(ctx context.Context, res *tasks.Result) {
-	now := time.Now().UnixMilli()
+// refill hands out more while pages get done, so that what is ready need not last until the scheduler's next tick. New says that there
+// are new ones, which may be all there is: of those who come too early with them, one waits.
+func (c *Crawler) refill(ctx context.Context, res *tasks.Result, new bool) {
 	last := c.refilled.Load()
-	if now-last < refillEvery.Milliseconds() || !c.refilled.CompareAndSwap(last, now) {
+	due := time.UnixMilli(last).Add(refillEvery)
+	if time.Now().Before(due) {
+		if !new || !c.refilling.CompareAndSwap(false, true) {
+			return
+		}
+		err := waitUntil(ctx, due)
+		c.refilling.Store(false)
+		if err != nil {
+			return
+		}
+		last = c.refilled.Load()
+	}
+	if !c.refilled.CompareAndSwap(last, time.Now().UnixMilli()) {
 		return
 	}
 	more, err := c.promote(ctx)
-	if err != nil { // the scheduler does it again
-		c.Log.WarnContext(ctx, "promotion after storing", "err", err)
+	if err != nil { // the pages are safe in the frontier: the scheduler promotes them
+		c.Log.WarnContext(ctx, "promotion", "err", err)
 		return
 	}
 	res.Next, res.Closed = append(res.Next, more.Next...), append(res.Closed, more.Closed...)

@@ -30,8 +30,10 @@ type taken struct {
 	mu sync.Mutex
 	dequeue
 	tasks []readyTask
-	next  int       // how many to take the next time
-	since time.Time // when the first of tasks was taken
+	next  int           // how many to take the next time
+	since time.Time     // when the first of tasks was taken
+	pause time.Duration // that follows an answer that there are none
+	quiet time.Time     // until when the queue is taken to be empty still
 
 	stopped atomic.Bool // somebody paused the queue
 }
@@ -46,6 +48,8 @@ type dequeue struct {
 const (
 	// aheadMost is how many tasks are taken at once.
 	aheadMost = 16
+	// idlePause is the longest time for which a queue that was found empty again and again is not asked; asynq asks fifty times a second.
+	idlePause = 160 * time.Millisecond
 	// aheadFor is how long a task may wait in this process. It is far below leaseTime, and asynq's heartbeat, which renews leases, counts
 	// them from when it is given the task.
 	aheadFor = 2 * time.Second
@@ -90,10 +94,11 @@ func (a *ahead) take(ctx context.Context, d dequeue) (any, error) {
 	a.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.tasks) == 0 {
+	if len(q.tasks) == 0 && time.Now().After(q.quiet) {
 		if err := a.fill(context.WithoutCancel(ctx), q); err != nil { // what was taken must not be lost on the way
 			return nil, err
 		}
+		q.rest()
 	}
 	if len(q.tasks) == 0 {
 		return nil, redis.Nil
@@ -101,6 +106,39 @@ func (a *ahead) take(ctx context.Context, d dequeue) (any, error) {
 	t := q.tasks[0]
 	q.tasks = q.tasks[1:]
 	return t.msg, nil
+}
+
+// rest decides how long not to ask again. The caller holds q's lock.
+func (q *taken) rest() {
+	if len(q.tasks) > 0 {
+		q.pause = 0
+		return
+	}
+	q.quiet = time.Now().Add(q.pause)
+	q.pause = min(max(2*q.pause, 20*time.Millisecond), idlePause)
+}
+
+// wake has a queue asked again into which this process has put a task.
+func (a *ahead) wake(pending string) {
+	a.mu.Lock()
+	q := a.queues[pending]
+	a.mu.Unlock()
+	if q != nil {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.pause, q.quiet = 0, time.Time{}
+	}
+}
+
+// enqueues tells whether a script call is the one with which asynq puts a task into a queue at once, and which list that is.
+func enqueues(args []any) (pending string, ok bool) {
+	if len(args) < 5 {
+		return "", false
+	}
+	key, _ := args[3].(string)
+	pending, _ = args[4].(string)
+	queue, ok := strings.CutSuffix(pending, "pending")
+	return pending, ok && strings.HasPrefix(key, queue+"t:")
 }
 
 // paused tells whether a queue was paused when it was last asked for a task.

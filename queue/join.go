@@ -99,6 +99,9 @@ func (h hook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if err == nil {
 			c.SetVal(v)
 		}
+		if pending, ok := enqueues(c.Args()); ok {
+			h.ahead.wake(pending)
+		}
 		return err
 	}
 }

@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -57,6 +58,7 @@ func TestAVisitIsATrace(t *testing.T) {
 				}
 			}
 		}
+		slices.SortFunc(out, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
 		return out
 	}
 	eventually(t, "both visits are through", func() bool { return len(spans("one")) == 5 && len(spans("two")) == 4 })

@@ -108,12 +108,16 @@ func shutdown(servers []*asynq.Server) {
 }
 
 func (w *Worker) config(work context.Context, spec tasks.Spec) asynq.Config {
+	look := time.Second
+	if slices.Contains(visitQueues(), spec.Queue) { // tasks wait for their slots there
+		look = 200 * time.Millisecond
+	}
 	return asynq.Config{
 		Concurrency:              spec.Concurrency,
 		Queues:                   map[string]int{spec.Queue: 1},
 		BaseContext:              func() context.Context { return work },
 		TaskCheckInterval:        20 * time.Millisecond,
-		DelayedTaskCheckInterval: 200 * time.Millisecond,
+		DelayedTaskCheckInterval: look,
 		ShutdownTimeout:          Drain,
 		IsFailure:                counts,
 		RetryDelayFunc:           func(_ int, err error, _ *asynq.Task) time.Duration { return delay(err) },
