@@ -34,6 +34,7 @@ type taken struct {
 	since time.Time     // when the first of tasks was taken
 	pause time.Duration // that follows an answer that there are none
 	quiet time.Time     // until when the queue is taken to be empty still
+	woken chan struct{} // this process has put a task into the queue
 
 	stopped atomic.Bool // somebody paused the queue
 }
@@ -88,13 +89,14 @@ func (a *ahead) take(ctx context.Context, d dequeue) (any, error) {
 	a.mu.Lock()
 	q := a.queues[d.pending]
 	if q == nil {
-		q = &taken{dequeue: d, next: 1}
+		q = &taken{dequeue: d, next: 1, woken: make(chan struct{}, 1)}
 		a.queues[d.pending] = q
 	}
 	a.mu.Unlock()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.tasks) == 0 && time.Now().After(q.quiet) {
+	if len(q.tasks) == 0 {
+		q.await(ctx)
 		if err := a.fill(context.WithoutCancel(ctx), q); err != nil { // what was taken must not be lost on the way
 			return nil, err
 		}
@@ -118,15 +120,34 @@ func (q *taken) rest() {
 	q.pause = min(max(2*q.pause, 20*time.Millisecond), idlePause)
 }
 
-// wake has a queue asked again into which this process has put a task.
+// await waits while the queue is taken to be empty. The caller holds q's lock, and has it again afterwards.
+func (q *taken) await(ctx context.Context) {
+	wait := time.Until(q.quiet)
+	if wait <= 0 {
+		return
+	}
+	q.mu.Unlock()
+	defer q.mu.Lock()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-q.woken:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// wake has a queue asked again at once.
 func (a *ahead) wake(pending string) {
 	a.mu.Lock()
 	q := a.queues[pending]
 	a.mu.Unlock()
-	if q != nil {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.pause, q.quiet = 0, time.Time{}
+	if q == nil {
+		return
+	}
+	select {
+	case q.woken <- struct{}{}:
+	default: // it will be
 	}
 }
 
@@ -210,6 +231,7 @@ func (a *ahead) stop() {
 	}
 	a.mu.Unlock()
 	for _, q := range queues {
+		a.wake(q.pending)
 		q.mu.Lock()
 		a.back(q)
 		q.mu.Unlock()
