@@ -89,23 +89,30 @@ func spaceLen(s string) int {
 
 // wordLen is the length of what comes before the first white space in s.
 func wordLen(s string) int {
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < utf8.RuneSelf:
 			if isSpace(c) {
 				return i
 			}
-			i++
-			continue
+		case beginsSpace[c]:
+			if r, _ := utf8.DecodeRuneInString(s[i:]); unicode.IsSpace(r) {
+				return i
+			}
 		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if unicode.IsSpace(r) {
-			return i
-		}
-		i += n
 	}
 	return len(s)
 }
+
+// beginsSpace has the first octets of the white space beyond ASCII: most other scripts have no character that begins with one of them.
+var beginsSpace = func() (t [256]bool) {
+	for _, x := range unicode.White_Space.R16 {
+		for r := rune(x.Lo); r <= rune(x.Hi); r += rune(x.Stride) {
+			t[utf8.AppendRune(nil, r)[0]] = r >= utf8.RuneSelf
+		}
+	}
+	return t
+}()
 
 // isSpace takes the other control characters for white space too: none of them is text.
 func isSpace(c byte) bool { return c <= ' ' || c == 0x7f }

@@ -19,6 +19,7 @@ import (
 // The bounds of the window: the part of the frontier that is handed out.
 const (
 	windowHorizon = time.Minute     // of a host's time
+	busyHorizon   = 2 * time.Second // of it while workers have more than they can do: all hosts get some, and none all
 	visitLease    = 5 * time.Minute // after which reconcile asks whether the visit still exists
 )
 
@@ -29,14 +30,14 @@ func (c *Crawler) Promote(ctx context.Context, _ tasks.Promote) (tasks.Result, e
 
 // promote hands out due pages, reserves their slots and returns their first stages.
 func (c *Crawler) promote(ctx context.Context) (tasks.Result, error) {
-	total, ready, why, err := c.window(ctx)
+	w, why, err := c.window(ctx)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}
 	if why != "" {
 		return tasks.Done().With(tasks.Fact{Reason: why}), nil
 	}
-	batches, err := c.Catalog.Promote(ctx, catalog.Window{Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, Total: total, Ready: ready, NewID: tasks.NewID})
+	batches, err := c.Catalog.Promote(ctx, w)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}

@@ -29,30 +29,37 @@ const (
 	memoryAdmit  = 0.75
 )
 
-// window is how many pages may be handed out in all, and how many of them to be visited at once; or why none may be.
-func (c *Crawler) window(ctx context.Context) (total, ready int, why string, err error) {
+// window bounds what may be handed out, or says why nothing may be.
+func (c *Crawler) window(ctx context.Context) (w catalog.Window, why string, err error) {
 	if o := c.down(ctx); o != nil {
-		return 0, 0, "nothing is handed out: " + o.Kind, nil
+		return w, "nothing is handed out: " + o.Kind, nil
 	}
 	load, err := c.Work.Load(ctx)
 	if err != nil {
-		return 0, 0, "", err
+		return w, "", err
 	}
 	rate, err := c.meter.rate(ctx, c.Catalog)
 	if err != nil {
-		return 0, 0, "", err
+		return w, "", err
 	}
 	switch {
 	case load.Memory >= memoryWindow:
-		return 0, 0, fmt.Sprintf("nothing is handed out: the queue's memory is %.0f %% full", 100*load.Memory), nil
+		return w, fmt.Sprintf("nothing is handed out: the queue's memory is %.0f %% full", 100*load.Memory), nil
 	case load.Store > max(storeMin, int(rate*storeTime.Seconds())):
-		return 0, 0, fmt.Sprintf("nothing is handed out: %d answers wait to be stored", load.Store), nil
+		return w, fmt.Sprintf("nothing is handed out: %d answers wait to be stored", load.Store), nil
 	}
-	total = min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window)
-	if ready = max(readyMin, int(rate*readyTime.Seconds())) - load.Ready - load.Store; ready <= 0 {
-		ready = -1 // 0 would be no bound
+	enough, have := max(readyMin, int(rate*readyTime.Seconds())), load.Ready+load.Store
+	w = catalog.Window{
+		Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, NewID: tasks.NewID,
+		Total: min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window), Ready: enough - have,
 	}
-	return total, ready, "", nil
+	if w.Ready <= 0 {
+		w.Ready = -1 // 0 would be no bound
+	}
+	if 4*have > enough {
+		w.Horizon = busyHorizon
+	}
+	return w, "", nil
 }
 
 // refill hands out more while pages get done, so that what is ready need not last until the scheduler's next tick. New says that there

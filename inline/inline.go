@@ -286,12 +286,7 @@ func (r *Runner) Alive(_ context.Context, visits []string) ([]bool, error) {
 func (r *Runner) Load(context.Context) (l pipeline.Load, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := time.Now()
-	for _, it := range r.due {
-		if it.task.About().ID != "" && !it.at.After(now) {
-			l.Ready++
-		}
-	}
+	l.Ready = r.due.ready(0, time.Now())
 	return l, nil
 }
 
@@ -308,6 +303,17 @@ type item struct {
 }
 
 type dueHeap []*item
+
+// ready is how many visits' tasks are due, from the i-th on: below one that is not due, none is.
+func (h dueHeap) ready(i int, now time.Time) (n int) {
+	if i >= len(h) || h[i].at.After(now) {
+		return 0
+	}
+	if h[i].task.About().ID != "" {
+		n = 1
+	}
+	return n + h.ready(2*i+1, now) + h.ready(2*i+2, now)
+}
 
 func (h dueHeap) Len() int           { return len(h) }
 func (h dueHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }

@@ -55,9 +55,9 @@ func Each(s string, add func(word []byte)) {
 		case f == joins && n > 0: // an accent by itself
 		case f == joins || f == parts:
 			end()
-		case Alone(r):
+		case f&alone != 0:
 			end()
-			add(utf8.AppendRune(buf[:0], f))
+			add(utf8.AppendRune(buf[:0], f&^alone))
 		case n < longest:
 			n = len(utf8.AppendRune(buf[:n], f))
 		}
@@ -81,6 +81,9 @@ const (
 	joins rune = -2 // words go on behind it
 )
 
+// alone is set in what fold says of a character that is a word of its own.
+const alone rune = 1 << 24
+
 // foldTable is fold of the characters that are in use.
 var foldTable = sync.OnceValue(func() *[0x10000]rune {
 	t := new([0x10000]rune)
@@ -98,11 +101,15 @@ func fold(r rune) rune {
 	case !unicode.In(r, unicode.L, unicode.N, unicode.Co, unicode.M):
 		return parts
 	}
+	by := rune(0)
+	if Alone(r) {
+		by = alone
+	}
 	r = unicode.ToLower(unicode.ToUpper(r)) // both, for the letters that have two small forms
 	if d := norm.NFD.PropertiesString(string(r)).Decomposition(); len(d) > 0 && d[0] < utf8.RuneSelf {
-		return rune(d[0])
+		r = rune(d[0])
 	}
-	return r
+	return r | by
 }
 
 // Alone tells whether r is of a script that is written without spaces, and therefore a word of its own.
