@@ -59,7 +59,7 @@ func (c *Crawler) Admit(ctx context.Context, t tasks.Admit) (tasks.Result, error
 		return tasks.Result{}, fault.New(fault.QuotaFull, fmt.Errorf("admit to %s: %d of %d URLs are over the quota of %s", t.Crawl, got.Quota, len(pages), t.Submitter))
 	}
 	if len(got.New) > 0 || t.Again {
-		c.refill(ctx, &res, true)
+		c.refill(ctx, &res, min(max(crawl.Delay/10, refillSoon), refillEvery), true)
 	}
 	return res, nil
 }

@@ -229,8 +229,9 @@ type Crawler struct {
 	meter     meter
 	reached   reached
 	turns     turns
-	refilled  atomic.Int64 // when more was handed out last, in Unix milliseconds
-	refilling atomic.Bool  // somebody waits to do it
+	promoting lock         // one at a time: each goes by what the one before handed out
+	promoted  atomic.Int64 // when the newest promotion began, in Unix milliseconds
+	refilling atomic.Bool  // somebody waits for the next
 	announced atomic.Int64 // the second for which an index task was last announced
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,11 +26,16 @@ const (
 
 // Promote moves due pages from the frontier into the window.
 func (c *Crawler) Promote(ctx context.Context, _ tasks.Promote) (tasks.Result, error) {
+	if err := c.promoting.take(ctx); err != nil {
+		return tasks.Result{}, err
+	}
+	defer c.promoting.give()
 	return c.promote(ctx)
 }
 
-// promote hands out due pages, reserves their slots and returns their first stages.
+// promote hands out due pages, reserves their slots and returns their first stages. The caller holds promoting.
 func (c *Crawler) promote(ctx context.Context) (tasks.Result, error) {
+	c.promoted.Store(time.Now().UnixMilli())
 	w, why, err := c.window(ctx)
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
@@ -41,18 +47,32 @@ func (c *Crawler) promote(ctx context.Context) (tasks.Result, error) {
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("promote: %w", err)
 	}
-	res := tasks.Done()
-	var errs []error
+	hosts := map[int64][]catalog.Batch{}
 	n := 0
 	for _, b := range batches {
-		more, err := c.start(ctx, b)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("promote %s: %w", b.Host, err), c.giveBack(ctx, b))
-			continue
-		}
 		n += len(b.Pages)
-		res.Next, res.Closed = append(res.Next, more.Next...), append(res.Closed, more.Closed...)
+		hosts[b.HostID] = append(hosts[b.HostID], b)
 	}
+	var mu sync.Mutex
+	var errs []error
+	res := tasks.Done()
+	var g errgroup.Group
+	g.SetLimit(64) // writes that wait together share a transaction
+	for _, batches := range hosts {
+		g.Go(func() error {
+			for _, b := range batches {
+				more, err := c.start(ctx, b)
+				if err != nil {
+					err = errors.Join(fmt.Errorf("promote %s: %w", b.Host, err), c.giveBack(ctx, b))
+				}
+				mu.Lock()
+				res.Next, res.Closed, errs = append(res.Next, more.Next...), append(res.Closed, more.Closed...), append(errs, err)
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()                                  // errs has the errors
 	if len(res.Next) > 0 || len(res.Closed) > 0 { // what went well must go on, whatever else did not
 		for _, err := range errs {
 			if err != nil {

@@ -58,7 +58,7 @@ func (c *Crawler) Store(ctx context.Context, t tasks.Store) (tasks.Result, error
 	if s.Searchable {
 		c.announce(&res)
 	}
-	c.refill(ctx, &res, false)
+	c.refill(ctx, &res, refillEvery, false)
 	return res, nil
 }
 
@@ -174,5 +174,7 @@ func (c *Crawler) setRobots(ctx context.Context, v tasks.Visit, r catalog.Robots
 	if err != nil {
 		return tasks.Result{}, fmt.Errorf("robots of %s: %w", v.URL, err)
 	}
-	return c.promote(ctx)
+	res := tasks.Done()
+	c.refill(ctx, &res, refillSoon, true)
+	return res, nil
 }

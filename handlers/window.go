@@ -20,8 +20,11 @@ const (
 	storeMin   = 300
 )
 
-// refillEvery is how often a process asks for more while its stages get pages done, or bring new ones.
-const refillEvery = 100 * time.Millisecond
+// How often a process asks for more: while its stages get pages done, and soonest when they bring new ones to hosts without a delay.
+const (
+	refillEvery = 100 * time.Millisecond
+	refillSoon  = 10 * time.Millisecond
+)
 
 // The part of the queue's memory at which nothing more is handed out, and at which nothing more is admitted.
 const (
@@ -53,7 +56,7 @@ func (c *Crawler) window(ctx context.Context) (w catalog.Window, why string, err
 		Now: time.Now(), Lease: visitLease, Horizon: windowHorizon, NewID: tasks.NewID,
 		Total: min(max(windowMin, int(rate*windowTime.Seconds())), c.Policy.Window), Ready: enough - have,
 	}
-	if w.Ready <= 0 {
+	if w.Ready == 0 {
 		w.Ready = -1 // 0 would be no bound
 	}
 	if 4*have > enough {
@@ -64,23 +67,26 @@ func (c *Crawler) window(ctx context.Context) (w catalog.Window, why string, err
 
 // refill hands out more while pages get done, so that what is ready need not last until the scheduler's next tick. New says that there
 // are new ones, which may be all there is: of those who come too early with them, one waits.
-func (c *Crawler) refill(ctx context.Context, res *tasks.Result, new bool) {
-	last := c.refilled.Load()
-	due := time.UnixMilli(last).Add(refillEvery)
-	if time.Now().Before(due) {
-		if !new || !c.refilling.CompareAndSwap(false, true) {
+func (c *Crawler) refill(ctx context.Context, res *tasks.Result, every time.Duration, new bool) {
+	due := time.UnixMilli(c.promoted.Load()).Add(every)
+	switch {
+	case !new:
+		if time.Now().Before(due) || !c.promoting.try() {
 			return
 		}
+	case !c.refilling.CompareAndSwap(false, true):
+		return
+	default:
 		err := waitUntil(ctx, due)
+		if err == nil {
+			err = c.promoting.take(ctx)
+		}
 		c.refilling.Store(false)
 		if err != nil {
 			return
 		}
-		last = c.refilled.Load()
 	}
-	if !c.refilled.CompareAndSwap(last, time.Now().UnixMilli()) {
-		return
-	}
+	defer c.promoting.give()
 	more, err := c.promote(ctx)
 	if err != nil { // the pages are safe in the frontier: the scheduler promotes them
 		c.Log.WarnContext(ctx, "promotion", "err", err)
@@ -88,6 +94,37 @@ func (c *Crawler) refill(ctx context.Context, res *tasks.Result, new bool) {
 	}
 	res.Next, res.Closed = append(res.Next, more.Next...), append(res.Closed, more.Closed...)
 }
+
+// lock is a mutex for which one need not wait longer than a context lasts.
+type lock struct {
+	once sync.Once
+	held chan struct{}
+}
+
+func (l *lock) place() chan struct{} {
+	l.once.Do(func() { l.held = make(chan struct{}, 1) })
+	return l.held
+}
+
+func (l *lock) take(ctx context.Context) error {
+	select {
+	case l.place() <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *lock) try() bool {
+	select {
+	case l.place() <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l *lock) give() { <-l.held }
 
 // meter measures how many pages a second are closed, by all workers.
 type meter struct {

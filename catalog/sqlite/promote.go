@@ -47,6 +47,9 @@ func (c *Catalog) Promote(ctx context.Context, w catalog.Window) ([]catalog.Batc
 	return out, err
 }
 
+// extraParts is the part of a window that is next to nothing.
+const extraParts = 20
+
 // promotion is one run of Promote.
 type promotion struct {
 	*tx
@@ -55,6 +58,7 @@ type promotion struct {
 	left   int // lanes that may still be looked at
 	turn   int // pages that a lane gets in one turn
 	ready  int // pages that may still be handed out to be visited at once
+	extra  int // more of them, for the submitter whose turn it is
 	pauses pauses
 	hosts  map[int64]*hostRow
 	out    []catalog.Batch
@@ -77,7 +81,7 @@ func (p *promotion) room(priority int) int {
 
 // open tells whether pages of that priority may still be handed out: there is room, and workers have not enough to do as it is.
 func (p *promotion) open(priority int) bool {
-	return p.room(priority) > 0 && (priority > 0 || p.ready > 0)
+	return p.room(priority) > 0 && (priority > 0 || p.ready+p.extra > 0)
 }
 
 // lane is a lane whose turn it is.
@@ -88,6 +92,9 @@ type lane struct {
 
 // turns lets the submitters that have due pages of that priority take turns: the next is who was handed out least for its weight.
 func (p *promotion) turns(priority int) error {
+	// Where workers have enough to do, who has next to nothing in the window still gets some.
+	most := p.w.Total / extraParts
+	p.extra = most
 	if !p.open(priority) {
 		return nil
 	}
@@ -101,10 +108,10 @@ func (p *promotion) turns(priority int) error {
 		lanes += len(s.lanes)
 	}
 	p.turn = max(1, p.room(priority)/max(lanes, 1))
-	for p.open(priority) {
-		s := next(shares)
-		if s == nil {
-			break
+	for s := next(shares); s != nil; s = next(shares) {
+		if p.extra = max(most-s.queued-s.given, 0); !p.open(priority) {
+			s.lanes = nil
+			continue
 		}
 		l := s.lanes[0]
 		s.lanes = s.lanes[1:]
@@ -157,7 +164,7 @@ func (p *promotion) visits(h *hostRow, l lane, room int) (n int, more bool, err 
 	}
 	limit := min((free+lanes-1)/lanes, room, p.turn)
 	if h.pace() == 0 && l.priority <= 0 {
-		limit = min(limit, p.ready)
+		limit = min(limit, p.ready+p.extra)
 	}
 	idle := h.Queued == 0
 	b := h.Batch

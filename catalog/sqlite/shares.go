@@ -15,6 +15,7 @@ type share struct {
 	perMinute int
 	quota     float64 // pages that its quota leaves it, in whole and parts
 	tokens    int
+	queued    int // pages that it has in the window, without those it is given
 	given     int
 	lanes     []lane // due, the longest first
 }
@@ -45,7 +46,7 @@ func (p *promotion) shares(priority int) ([]*share, error) {
 		s := &share{}
 		var tokens float64
 		var weight, at int64
-		err := r.Scan(&s.submitter, &weight, &s.pass, &s.perMinute, &tokens, &at)
+		err := r.Scan(&s.submitter, &weight, &s.pass, &s.perMinute, &tokens, &at, &s.queued)
 		s.weight, s.tokens = float64(max(weight, 1))/100, math.MaxInt32
 		if s.perMinute > 0 {
 			s.quota = refilled(tokens, at, now, s.perMinute)
@@ -56,7 +57,7 @@ func (p *promotion) shares(priority int) ([]*share, error) {
 	}, `WITH RECURSIVE s(id) AS (
 			SELECT min(submitter_id) FROM lanes WHERE priority=?1 AND waiting>0
 			UNION ALL SELECT (SELECT min(submitter_id) FROM lanes WHERE priority=?1 AND waiting>0 AND submitter_id>s.id) FROM s WHERE s.id IS NOT NULL)
-		SELECT b.id, b.weight, b.pass, b.per_minute, b.tokens, b.tokens_at FROM s JOIN submitters b ON b.id=s.id
+		SELECT b.id, b.weight, b.pass, b.per_minute, b.tokens, b.tokens_at, coalesce((SELECT sum(queued) FROM counts WHERE dim=2 AND ref=b.id), 0) FROM s JOIN submitters b ON b.id=s.id
 		WHERE EXISTS (SELECT 1 FROM lanes WHERE priority=?1 AND waiting>0 AND submitter_id=s.id AND at<=?2)`, priority, now)
 	if err != nil || len(all) == 0 {
 		return nil, err

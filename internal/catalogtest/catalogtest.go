@@ -66,7 +66,7 @@ func Run(t *testing.T, open func(t *testing.T) Catalog) {
 		"admit": admit, "admit keeps the nearest": nearest, "admit leads again": leadsAgain, "admit up to a limit": limited, "admit clears a lead": leadCleared,
 		"promote reads robots first": robotsFirst, "promote in order": order, "promote within a host's time": horizon, "promote within the window": window, "promote leaves room for others": roomForOthers,
 		"promote by priority across hosts": priorities, "promote by due and ID": byAge, "fair turns": fairTurns, "weighted turns": weightedTurns,
-		"turns are not saved up": noSavings, "turns go on beside a quota": turnsBesideQuota, "two submitters at one host": oneHost, "urgent pages": urgent, "raise a waiting page": raised,
+		"turns are not saved up": noSavings, "turns go on beside a quota": turnsBesideQuota, "two submitters at one host": oneHost, "too many ready": tooManyReady, "urgent pages": urgent, "raise a waiting page": raised,
 		"limits of a domain and an address": groups, "many lanes": manyLanes, "a shorter delay": shorterDelay, "limits of one host": ownLimits, "limits of a host that is busy": ownLimitsBusy,
 		"hold a host": held, "hold a host once for a trouble": heldOnce, "push-backs": pushBacks, "give a host up": givenUp, "a single probe": singleProbe,
 		"hold during robots.txt": heldRobots, "lists of hosts": hostLists, "postpone": postpone, "outages": outages,

@@ -175,6 +175,26 @@ func oneHost(w *world) {
 	w.exact()
 }
 
+// While workers have more ready than they can do, nothing is handed out but to who has less than a twentieth of the window.
+func tooManyReady(w *world) {
+	cr := w.crawl("a", roomy)
+	w.by("ann", cr, many("a", 5, 100)...)
+	w.by("bob", cr, many("b", 1, 1)...)
+	w.open()
+	w.handOut(total(50))
+	w.by("bob", cr, many("b", 1, 100)...)
+	by := func(ready int) string {
+		n := map[string]int{}
+		for _, p := range w.handOut(total(200), func(win *catalog.Window) { win.Ready = ready }) {
+			n[p.Submitter]++
+		}
+		return fmt.Sprint(n)
+	}
+	w.same("handed out with four too many", by(-4), "map[bob:5]")
+	w.same("handed out with ten too many", by(-10), "map[]")
+	w.exact()
+}
+
 // A page of high priority is handed out although its host's window is full, and although the window in all is.
 func urgent(w *world) {
 	cr := w.crawl("a", slow)
