@@ -5,7 +5,7 @@ TOOL    = $(GO) tool -modfile=tools.mod
 WARCIO  = .tools/node_modules/warcio/dist/index.js
 export CGO_ENABLED = 0
 
-.PHONY: build run test check fmt need screenshots bench bench-conditions bench-why bench-pages
+.PHONY: build run test check fmt need screenshots bench bench-quick bench-conditions profile bench-why bench-pages
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -54,6 +54,14 @@ bench-why: build
 bench: build need
 	@bench/peers/need bin
 	$(GO) run ./bench
+
+# In a minute: trawl crawl beside the floors, and whether it allocates more for a page than bench/allocations.json says.
+bench-quick: build
+	$(GO) run ./bench quick
+
+# Where the CPU time of a crawl goes, by stage and by part.
+profile: build need
+	$(GO) run ./bench -pages 10000 profile
 
 # What Trawl needs behind a line, beside other workers, with a large frontier and for long, and how well it keeps to delays: about half
 # an hour. bench/RESULTS.md has tables.

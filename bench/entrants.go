@@ -35,6 +35,7 @@ type course struct {
 	dir  string
 	took time.Duration // where not all of its time counts
 	used []usage
+	more []string // settings
 }
 
 // entrants are all of them.
@@ -55,7 +56,7 @@ func (c *course) trawl(name string) string { return absolute(c.bin, name) }
 
 // env is what a Trawl of its own is told.
 func (c *course) env() []string {
-	return []string{"TRAWL_DATA=" + filepath.Join(c.dir, "data"), "TRAWL_DNS=" + c.web.dns, "TRAWL_ALLOW_NETS=127.0.0.0/8", "PORT=0", "TRAWL_LOG=warn,json"}
+	return append([]string{"TRAWL_DATA=" + filepath.Join(c.dir, "data"), "TRAWL_DNS=" + c.web.dns, "TRAWL_ALLOW_NETS=127.0.0.0/8", "PORT=0", "TRAWL_LOG=warn,json"}, c.more...)
 }
 
 // finish runs a process to its end.

@@ -28,11 +28,12 @@ type options struct {
 	limit    time.Duration
 	steady   time.Duration
 	frontier int
+	write    bool
 }
 
 // measurements are what can be asked for by name.
 func measurements() map[string]func(context.Context, options) error {
-	return map[string]func(context.Context, options) error{"speed": speed, "load": load, "polite": polite, "workers": workersTable, "growth": growth, "memory": memory}
+	return map[string]func(context.Context, options) error{"speed": speed, "load": load, "polite": polite, "workers": workersTable, "growth": growth, "memory": memory, "profile": profiles, "quick": quick}
 }
 
 func main() {
@@ -53,6 +54,7 @@ func main() {
 	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "the longest that one turn may take")
 	flag.DurationVar(&o.steady, "steady", 40*time.Second, "how long load and polite look at a crawl that is under way")
 	flag.IntVar(&o.frontier, "frontier", 2_000_000, "pages of the large frontier of growth")
+	flag.BoolVar(&o.write, "write", false, "quick: what Trawl allocates now is what it is known to allocate")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "bench [flags] [%s]…\n", strings.Join(slices.Sorted(maps.Keys(measurements())), "|"))
 		flag.PrintDefaults()

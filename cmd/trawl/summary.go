@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -34,6 +35,8 @@ type summary struct {
 	PagesPerS   float64          `json:"pages_per_s"`
 	MBPerS      float64          `json:"mb_per_s"`
 	CPUPerPage  float64          `json:"cpu_ms_per_page"`
+	Allocs      float64          `json:"allocs_per_page"` // on the heap, all through the run
+	AllocBytes  float64          `json:"alloc_bytes_per_page"`
 	Data        []place          `json:"data"`
 	Interrupted bool             `json:"interrupted,omitempty"`
 	Hints       []string         `json:"hints,omitempty"` // what kept the crawl from more, and the way out
@@ -55,6 +58,7 @@ func (a *app) places() []place {
 type meter struct {
 	began  time.Time
 	cpu    time.Duration
+	heap   runtime.MemStats
 	before catalog.Counts
 	// Of the progress line:
 	at     time.Time
@@ -65,6 +69,7 @@ func startMeter(before []catalog.Tally) *meter {
 	now := time.Now()
 	m := &meter{began: now, at: now, cpu: cpuTime(), before: catalog.Total(before)}
 	m.stored = m.before.Stored
+	runtime.ReadMemStats(&m.heap)
 	return m
 }
 
@@ -105,6 +110,9 @@ func (m *meter) summary(ctx context.Context, c *sqlite.Catalog) (summary, error)
 	s.PagesPerS, s.MBPerS = float64(s.New)/s.Seconds, float64(s.Bytes)/1e6/s.Seconds
 	if s.New > 0 {
 		s.CPUPerPage = float64((cpuTime() - m.cpu).Microseconds()) / 1000 / float64(s.New)
+		var heap runtime.MemStats
+		runtime.ReadMemStats(&heap)
+		s.Allocs, s.AllocBytes = float64(heap.Mallocs-m.heap.Mallocs)/float64(s.New), float64(heap.TotalAlloc-m.heap.TotalAlloc)/float64(s.New)
 	}
 	for _, t := range all {
 		for r, k := range t.Reasons {
