@@ -163,8 +163,12 @@ var partRules = []rule{
 const stages = module + "handlers.(*Crawler)."
 
 var stageRules = []rule{
-	{"admit", []string{stages + "Admit"}}, {"resolve", []string{stages + "Resolve"}}, {"head", []string{stages + "Head"}},
-	{"fetch", []string{stages + "Fetch", "net/http."}}, {"store", []string{stages + "Store"}}, {"index", []string{stages + "Index"}},
+	{"admit", []string{stages + "Admit"}},
+	{"resolve", []string{stages + "Resolve"}},
+	{"head", []string{stages + "Head"}},
+	{"fetch", []string{stages + "Fetch", "net/http."}},
+	{"store", []string{stages + "Store"}},
+	{"index", []string{stages + "Index"}},
 	{"promote", []string{stages + "Promote", stages + "refill"}},
 	{"the catalog's writer, for all stages", []string{sqliteDB + "(*writer)"}},
 	{"between stages: queue, events, signals", []string{
