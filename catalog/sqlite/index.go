@@ -41,7 +41,7 @@ const indexForm = " 2"
 func openIndex(ctx context.Context, path, catalogPath, catalogID string) (*index, error) {
 	x := &index{}
 	var err error
-	if x.db, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=cache_size(-32768)"); err != nil {
+	if x.db, err = sql.Open("sqlite", uri(path)+pragmas+"&_pragma=cache_size(-8192)"); err != nil {
 		return nil, err
 	}
 	x.db.SetMaxOpenConns(1)

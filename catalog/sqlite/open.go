@@ -62,7 +62,7 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Catalog, error) 
 }
 
 func (c *Catalog) open(ctx context.Context, log *slog.Logger) (err error) {
-	if c.reads, err = openReader(uri(c.path) + pragmas + "&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+	if c.reads, err = openReader(uri(c.path) + pragmas + "&_pragma=query_only(1)&_pragma=cache_size(-2048)"); err != nil {
 		return err
 	}
 	if c.write, err = newWriter(ctx, uri(c.path)+pragmas+"&_pragma=cache_size(-24576)", log); err != nil {
