@@ -105,7 +105,7 @@ type Admitted struct {
 // Window bounds one promotion.
 type Window struct {
 	Now     time.Time
-	Lease   time.Duration // how long a visit may take before reconcile asks after it
+	Lease   time.Duration // how long a visit may wait and take before reconcile asks after it
 	Horizon time.Duration // how much of a host's time may be handed out at once
 	Total   int           // queued pages in all; a quarter more for pages of high priority
 	Ready   int           // pages that can be visited at once, not when it is their host's turn again; 0: no bound of its own, below: by so many there are too many

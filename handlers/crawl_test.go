@@ -440,6 +440,32 @@ func TestReconcile(t *testing.T) {
 	wantStates(t, r, map[string]string{root: "stored", x: "stored"})
 }
 
+// What was handed out a moment ago may be on its way into the queue, also of another Redis, and however much the workers have to do.
+func TestReconcileLeavesTheNewestAlone(t *testing.T) {
+	for name, ready := range map[string]int{"idle": 0, "busy": 50} {
+		t.Run(name, func(t *testing.T) {
+			w := newWeb(t, map[string]site{"a.test": pages(map[string]string{"/": ""})}, nil)
+			r := newRig(t, w.dns)
+			root := w.url("a.test", "/")
+			r.put(nil, tasks.Next{Task: seeds(tasks.NoLimit, "", root)})
+			for _, k := range []tasks.Kind{tasks.KindAdmit, tasks.KindResolve} {
+				r.step(k)
+			}
+			r.load.Ready = ready
+			r.step(tasks.KindFetch) // robots.txt
+			wantStates(t, r, map[string]string{root: "queued"})
+			r.queue, r.known = nil, map[string]bool{}
+			r.epoch++
+			r.handover = 10 * time.Second
+			r.step(tasks.KindReconcile)
+			wantStates(t, r, map[string]string{root: "queued"})
+			r.handover = 0
+			r.step(tasks.KindReconcile)
+			wantStates(t, r, map[string]string{root: "waiting"})
+		})
+	}
+}
+
 func (r *rig) page(url string) catalog.Page {
 	r.t.Helper()
 	p, err := r.catalog.Page(r.t.Context(), "c", url)

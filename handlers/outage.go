@@ -80,7 +80,7 @@ func (c *Crawler) mayGo(ctx context.Context, leg tasks.Leg) error {
 			return &errBack{"paused " + p.What + " " + p.Name}
 		}
 	}
-	if !v.Robots && time.Since(known.cancelled) < visitLease+windowHorizon {
+	if !v.Robots && time.Since(known.cancelled) < visitLease {
 		if owns, err := c.Catalog.Owns(ctx, v.Page, v.ID); err != nil || !owns {
 			return cmp.Or[error](err, &errBack{string(tasks.Cancelled)})
 		}

@@ -21,7 +21,7 @@ import (
 const (
 	windowHorizon = time.Minute     // of a host's time
 	busyHorizon   = 2 * time.Second // of it while workers have more than they can do: all hosts get some, and none all
-	visitLease    = 5 * time.Minute // after which reconcile asks whether the visit still exists
+	visitLease    = 6 * time.Minute // from then on, after which reconcile asks whether the visit still exists; the horizon is part of it
 )
 
 // Promote moves due pages from the frontier into the window.

@@ -32,7 +32,7 @@ func (c *Crawler) Reconcile(ctx context.Context, _ tasks.Reconcile) (tasks.Resul
 	}
 	now := time.Now()
 	// Whoever is alive gets until then, which is later than any lease that was given so far.
-	until := now.Add(visitLease + windowHorizon)
+	until := now.Add(visitLease)
 	before := now
 	if epoch != known {
 		// A visit that was promoted a moment ago may be on its way into the queue: it is looked at next time.

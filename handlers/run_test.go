@@ -48,6 +48,9 @@ type rig struct {
 	lost  map[string]bool
 	ticks int
 	epoch int
+
+	load     pipeline.Load
+	handover time.Duration
 }
 
 // mode is how often the queue runs a task.
@@ -155,10 +158,10 @@ func (r *rig) Alive(_ context.Context, visits []string) ([]bool, error) {
 func (r *rig) Epoch(context.Context) (string, error) { return fmt.Sprint("epoch ", r.epoch), nil }
 
 // Load implements handlers.Work.
-func (*rig) Load(context.Context) (pipeline.Load, error) { return pipeline.Load{}, nil }
+func (r *rig) Load(context.Context) (pipeline.Load, error) { return r.load, nil }
 
 // Handover implements handlers.Work.
-func (*rig) Handover() time.Duration { return 0 }
+func (r *rig) Handover() time.Duration { return r.handover }
 
 // seeds submits urls with settings as a user names them; the delay is 0 unless they say otherwise.
 func seeds(reach int, settings string, urls ...string) tasks.Admit {

@@ -342,7 +342,7 @@ func (p *promotion) handOut(l lane, limit int) ([]catalog.Promoted, error) {
 	}, `UPDATE pages SET state=1, visit=lower(hex(randomblob(8))), lease=? WHERE id IN (
 			SELECT id FROM pages WHERE lane_id=? AND state=0 AND due<=? ORDER BY due, id LIMIT ?)
 		RETURNING id, visit, url, due, depth, reach, sitemap, tries, final_url, etag, last_modified, payload, CASE WHEN body_at>0 THEN body_at ELSE 1000*fetched_at END`,
-		p.w.Now.Add(p.w.Lease+p.w.Horizon).UnixMilli(), l.id, p.w.Now.UnixMilli(), limit)
+		p.w.Now.Add(p.w.Lease).UnixMilli(), l.id, p.w.Now.UnixMilli(), limit)
 	// RETURNING has no order.
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.ID, b.ID)) })
 	out := make([]catalog.Promoted, len(rows))
