@@ -23,7 +23,7 @@ type entrant struct {
 	name  string
 	keeps string // what there is of a page afterwards
 	run   func(context.Context, *course) error
-	whole bool // to miss a page is an error
+	whole bool // to miss a page is an error, and to ask for one twice
 }
 
 const keepsAll = "WARC, database, full text"

@@ -72,10 +72,10 @@ func (o options) grown(ctx context.Context, n int) (t turn, lag int64, err error
 			return err
 		}
 		got, err := c.web.got(ctx)
-		if err == nil && got.requests > got.pages+growthHosts {
-			err = fmt.Errorf("%d requests for %d pages", got.requests, got.pages)
+		if err != nil {
+			return err
 		}
-		return err
+		return got.check(most, growthHosts)
 	})
 	return t, lag, err
 }

@@ -135,8 +135,8 @@ func (o options) turn(ctx context.Context, e entrant) (t turn, err error) {
 		}
 		got, gerr := c.web.got(ctx)
 		t.got, t.of, t.asked = got.pages, c.web.pages, got.requests
-		if err == nil && e.whole && t.got < t.of {
-			err = fmt.Errorf("it got %d of %d pages", t.got, t.of)
+		if err == nil && gerr == nil && e.whole {
+			err = got.check(t.of, len(c.web.roots))
 		}
 		return errors.Join(err, gerr)
 	})

@@ -109,13 +109,13 @@ func (c *course) sample(ctx context.Context, s *system, pages int64) (at sample,
 	return at, err
 }
 
-// whole fails unless all pages of the web came.
+// whole fails unless all pages of the web came, and none twice.
 func (c *course) whole(ctx context.Context) error {
 	got, err := c.web.got(ctx)
-	if err == nil && got.pages < c.web.pages {
-		err = fmt.Errorf("it got %d of %d pages", got.pages, c.web.pages)
+	if err != nil {
+		return err
 	}
-	return err
+	return got.check(c.web.pages, len(c.web.roots))
 }
 
 // tick is the unit in which Linux tells programs of CPU time.

@@ -146,6 +146,17 @@ type visits struct {
 	requests int
 }
 
+// check fails unless these are as many pages at least, and nothing but each one's only visit and one of each host's robots.txt.
+func (v visits) check(pages, hosts int) error {
+	switch {
+	case v.pages < pages:
+		return fmt.Errorf("it got %d of %d pages", v.pages, pages)
+	case v.requests > v.pages+hosts:
+		return fmt.Errorf("it made %d requests for %d pages of %d hosts", v.requests, v.pages, hosts)
+	}
+	return nil
+}
+
 // got counts what was asked for since the web began.
 func (w *web) got(ctx context.Context) (v visits, err error) {
 	seen := map[string]bool{}
