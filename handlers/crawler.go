@@ -233,6 +233,8 @@ type Crawler struct {
 	promoted  atomic.Int64 // when the newest promotion began, in Unix milliseconds
 	refilling atomic.Bool  // somebody waits for the next
 	announced atomic.Int64 // the second for which an index task was last announced
+	atWork    atomic.Int64 // visits that are at some stage in this process
+	fresh     atomic.Bool  // pages were stored since there was last nothing at work
 }
 
 // Stages returns the stages by kind, as the runners want them.
@@ -252,9 +254,17 @@ func (c *Crawler) Stages() map[tasks.Kind]pipeline.Stage {
 
 // stage makes a method a stage. A visit that has to wait goes back to the frontier; an error may be the first sign of an outage.
 func stage[T tasks.Task](c *Crawler, run func(context.Context, T) (tasks.Result, error)) pipeline.Stage {
-	return func(ctx context.Context, t tasks.Task) (tasks.Result, error) {
+	return func(ctx context.Context, t tasks.Task) (res tasks.Result, err error) {
 		at := time.Now()
-		res, err := run(ctx, t.(T))
+		if t.About().ID != "" {
+			c.atWork.Add(1)
+			defer func() {
+				if c.atWork.Add(-1) == 0 {
+					c.rest(&res)
+				}
+			}()
+		}
+		res, err = run(ctx, t.(T))
 		if back := (*errBack)(nil); errors.As(err, &back) {
 			return c.back(ctx, t.About(), back.why)
 		}

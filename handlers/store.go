@@ -147,11 +147,25 @@ const maxRead = 16 << 20
 // announce adds the index task that will make the page searchable: one a second, due when that second is over, so that it
 // comes after every page that it was announced for.
 func (c *Crawler) announce(res *tasks.Result) {
+	c.fresh.Store(true)
 	second := time.Now().Unix()
 	if c.announced.Swap(second) == second {
 		return
 	}
 	res.Next = append(res.Next, tasks.Next{Task: tasks.Index{Batch: fmt.Sprintf("index-%d", second)}, At: time.Unix(second+1, 0)})
+}
+
+// restEvery is how often an index task is announced because nothing else is at work.
+const restEvery = 250 * time.Millisecond
+
+// rest has what was stored become searchable soon, for nothing else is at work in this process: at the end of a crawl, and between the
+// pages of a slow one, nobody has to wait for the second to be over.
+func (c *Crawler) rest(res *tasks.Result) {
+	if !c.fresh.CompareAndSwap(true, false) {
+		return
+	}
+	at := time.Now().Truncate(restEvery).Add(restEvery)
+	res.Next = append(res.Next, tasks.Next{Task: tasks.Index{Batch: fmt.Sprintf("index-%d", at.UnixMilli())}, At: at})
 }
 
 // storeRobots reads a robots.txt; the pages of its host are then free to go.

@@ -109,7 +109,7 @@ func shutdown(servers []*asynq.Server) {
 
 func (w *Worker) config(work context.Context, spec tasks.Spec) asynq.Config {
 	look := time.Second
-	if slices.Contains(visitQueues(), spec.Queue) { // tasks wait for their slots there
+	if spec.Queue == string(tasks.KindIndex) || slices.Contains(visitQueues(), spec.Queue) { // tasks wait for their moment there
 		look = 200 * time.Millisecond
 	}
 	return asynq.Config{
