@@ -64,21 +64,44 @@ func shingle(first, second, third uint64) uint64 {
 }
 
 // counter counts, for each of the 64 bits, the hashes that have it. Bit i of plane k is bit k of the i-th count, so that a hash is
-// added to all counts at once, in two steps in the mean.
+// added to all counts at once. Eight are gathered and added in a tree (Harley and Seal): one by one, some of the 64 counts carries
+// through seven planes nearly every time.
 type counter struct {
 	planes [40]uint64 // no text in memory has 2^40 words
 	added  uint64
+	next   [8]uint64 // the last added%8 are not in the planes yet
 }
 
 func (c *counter) add(h uint64) {
-	c.added++
-	for k := 0; h != 0 && k < len(c.planes); k++ {
-		c.planes[k], h = c.planes[k]^h, c.planes[k]&h
+	c.next[c.added%8] = h
+	if c.added++; c.added%8 == 0 {
+		c.gather()
 	}
 }
 
+// gather adds what is in next to the planes, and empties it.
+func (c *counter) gather() {
+	n, p := &c.next, &c.planes
+	var twoA, twoB, fourA, fourB, carry uint64
+	p[0], twoA = add3(p[0], n[0], n[1])
+	p[0], twoB = add3(p[0], n[2], n[3])
+	p[1], fourA = add3(p[1], twoA, twoB)
+	p[0], twoA = add3(p[0], n[4], n[5])
+	p[0], twoB = add3(p[0], n[6], n[7])
+	p[1], fourB = add3(p[1], twoA, twoB)
+	p[2], carry = add3(p[2], fourA, fourB)
+	for k := 3; carry != 0 && k < len(p); k++ {
+		p[k], carry = p[k]^carry, p[k]&carry
+	}
+	*n = [8]uint64{}
+}
+
+// add3 adds three bits, 64 times.
+func add3(a, b, c uint64) (sum, carry uint64) { return a ^ b ^ c, a&b | (a^b)&c }
+
 // majority is the hash with those bits that more than half of the hashes have.
 func (c *counter) majority() uint64 {
+	c.gather()
 	var m uint64
 	for i := range 64 {
 		var count uint64

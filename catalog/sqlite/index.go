@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -204,29 +205,44 @@ func at(ctx context.Context, db *sql.DB, done int64) (*sql.Tx, error) {
 
 // remove takes out those of the pages that are there, and returns how many that were.
 func (x *index) remove(ctx context.Context, pages []entry, done int64) (n int, err error) {
+	there, err := x.there(ctx, pages)
+	if err != nil || len(there) == 0 { // new pages: most are
+		return 0, err
+	}
 	tx, err := at(ctx, x.db, done)
 	if err != nil {
 		return 0, err
 	}
 	defer tx.Rollback()
-	there, err := tx.PrepareContext(ctx, steady(`SELECT count(*) FROM fts_docsize WHERE id=?`))
+	for _, id := range there {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, id); err != nil {
+			return 0, err
+		}
+	}
+	return len(there), tx.Commit()
+}
+
+// there returns those of the pages that the index has.
+func (x *index) there(ctx context.Context, pages []entry) (ids []int64, err error) {
+	all := make([]int64, len(pages))
+	for i, p := range pages {
+		all[i] = p.id
+	}
+	list, err := json.Marshal(all)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for _, p := range pages {
-		var is int
-		if err := there.QueryRowContext(ctx, p.id).Scan(&is); err != nil {
-			return 0, err
-		}
-		if is == 0 {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM fts WHERE rowid=?`, p.id); err != nil {
-			return 0, err
-		}
-		n++
+	rows, err := x.db.QueryContext(ctx, `SELECT id FROM fts_docsize WHERE id IN (SELECT value FROM json_each(?))`, string(list))
+	if err != nil {
+		return nil, err
 	}
-	return n, tx.Commit()
+	err = each(rows, func(r *sql.Rows) error {
+		var id int64
+		err := r.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
 }
 
 // put adds a segment. It returns how much is to be merged now, in leaves.
