@@ -6,24 +6,25 @@ import (
 	"time"
 
 	"example.org/trawl/internal/redistest"
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
 // TestExactAccounting kills workers, and takes everything away from Redis, while it compares again and again what is counted with
 // what there is: in the database at one moment, and in what trawl status says.
 func TestExactAccounting(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const kills, flushes = 6, 2
 	rdb, url := redistest.Client(t)
-	w := web(t, lab.Config{Seed: 50, Hosts: 6, Pages: 1500})
-	s, _ := clusterAt(t, w, url, 1)
-	s.must(seeded(w, "enqueue")...)
-	db := s.database()
+	w := rig.Web(t, lab.Config{Seed: 50, Hosts: 6, Pages: 1500})
+	s, _ := rig.ClusterAt(t, w, url, 1)
+	s.Must(rig.Seeded(w, "enqueue")...)
+	db := s.Database()
 	polls, busy := 0, 0
-	poll := func() standing {
+	poll := func() rig.Standing {
 		t.Helper()
 		// One statement reads one state of the database.
-		if off := number(t, db, `SELECT
+		if off := rig.Number(t, db, `SELECT
 			(SELECT count(*) FROM (SELECT state, count(*) n FROM pages GROUP BY state) p, (SELECT sum(waiting) s0, sum(queued) s1, sum(stored) s2, sum(failed) s3, sum(ended) s4 FROM counts WHERE dim=0 AND ref=0)
 				WHERE n<>CASE state WHEN 0 THEN s0 WHEN 1 THEN s1 WHEN 2 THEN s2 WHEN 3 THEN s3 ELSE s4 END)
 			+(SELECT abs(count(*)-(SELECT coalesce(sum(waiting+queued+stored+failed+ended), 0) FROM counts WHERE dim=0 AND ref=0)) FROM pages)
@@ -31,9 +32,9 @@ func TestExactAccounting(t *testing.T) {
 			+(SELECT count(*) FROM lanes l WHERE l.waiting<>(SELECT count(*) FROM pages WHERE lane_id=l.id AND state=0))`); off > 0 {
 			t.Errorf("poll %d: the counters are off by %d", polls, off)
 		}
-		st := s.standing()
-		all := st.sum()
-		if all.Admitted != all.Waiting+all.Queued+all.Stored+all.Failed+all.Ended || st.backlog() != all.Waiting+all.Queued {
+		st := s.Standing()
+		all := st.Sum()
+		if all.Admitted != all.Waiting+all.Queued+all.Stored+all.Failed+all.Ended || st.Waits() != all.Waiting+all.Queued {
 			t.Errorf("poll %d: %+v", polls, st)
 		}
 		for reason, n := range st.Backlog {
@@ -46,7 +47,7 @@ func TestExactAccounting(t *testing.T) {
 		}
 		return st
 	}
-	victim := s.start("trawl", "worker")
+	victim := s.Start("trawl", "worker")
 	for i := range kills + flushes {
 		timer := time.NewTimer(time.Duration(500+rand.N(500)) * time.Millisecond)
 		for waiting := true; waiting; {
@@ -63,18 +64,18 @@ func TestExactAccounting(t *testing.T) {
 			}
 			continue
 		}
-		victim.kill()
-		victim = s.start("trawl", "worker")
+		victim.Kill()
+		victim = s.Start("trawl", "worker")
 	}
-	waitFor(t, "the end of the crawl", 90*time.Second, func() bool {
+	rig.WaitFor(t, "the end of the crawl", 90*time.Second, func() bool {
 		all := poll()
-		return all.sum().Waiting+all.sum().Queued == 0 && all.Unread == 0 && all.sum().Admitted > 0
+		return all.Sum().Waiting+all.Sum().Queued == 0 && all.Unread == 0 && all.Sum().Admitted > 0
 	})
-	s.waitDone(30 * time.Second)
+	s.WaitDone(30 * time.Second)
 	poll()
 	t.Logf("%d polls, %d of them while pages were open", polls, busy)
 	if busy < 20 {
 		t.Errorf("only %d polls while pages were open: this proves little", busy)
 	}
-	checkTruth(t, w.Truth(), s.export())
+	rig.CheckTruth(t, w.Truth(), s.Export())
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
@@ -23,35 +24,35 @@ type guess struct {
 // TestETA asks, while a crawl of hosts of many sizes is under way, when it will be over and when single pages will be asked for,
 // and compares with what the hosts saw in the end.
 func TestETA(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const (
 		hosts   = 50
 		delay   = 500 * time.Millisecond
 		asked   = 1000 // pages
 		atStart = 0.25 // of the run: how much of it is over when it is asked about
 	)
-	w := web(t, lab.Config{Seed: 49, Hosts: hosts, Pages: 12_000, Plain: true})
-	s, _ := cluster(t, w, 2)
+	w := rig.Web(t, lab.Config{Seed: 49, Hosts: hosts, Pages: 12_000, Plain: true})
+	s, _ := rig.Cluster(t, w, 2)
 	r := rand.New(rand.NewPCG(49, 1))
 	var urls []string
 	for i, seed := range w.Seeds() {
-		list := pagesOf(t, w, 60)[hostOf(seed)]
+		list := rig.PagesOf(t, w, 60)[rig.HostOf(seed)]
 		urls = append(urls, list[:min(len(list), 10+i)]...) // from 10 to 59 pages
 	}
 	r.Shuffle(len(urls), func(i, j int) { urls[i], urls[j] = urls[j], urls[i] })
-	s.enqueue(urls, "--delay", delay.String())
-	waitFor(t, "the first pages", 20*time.Second, func() bool { return s.standing().sum().Stored > 0 })
+	s.Enqueue(urls, "--delay", delay.String())
+	rig.WaitFor(t, "the first pages", 20*time.Second, func() bool { return s.Standing().Sum().Stored > 0 })
 	began := time.Now()
 
-	answers := s.explained(r, w, urls, asked)
+	answers := explained(s, r, w, urls, asked)
 	var ends []guess
-	waitFor(t, "part of the crawl", 60*time.Second, func() bool {
-		ends = append(ends, s.eta(len(urls)))
-		return s.standing().sum().Stored >= int64(len(urls))/2
+	rig.WaitFor(t, "part of the crawl", 60*time.Second, func() bool {
+		ends = append(ends, eta(s, len(urls)))
+		return s.Standing().Sum().Stored >= int64(len(urls))/2
 	})
 	pages := answers()
-	st := s.waitClosed(len(urls), 90*time.Second)
-	if st.sum().Stored != int64(len(urls)) {
+	st := s.WaitClosed(len(urls), 90*time.Second)
+	if st.Sum().Stored != int64(len(urls)) {
 		t.Errorf("%+v, want all %d pages stored", st, len(urls))
 	}
 
@@ -66,16 +67,16 @@ func TestETA(t *testing.T) {
 	best := slices.MinFunc(ends, func(a, b guess) int { return int(a.at.Sub(quarter).Abs() - b.at.Sub(quarter).Abs()) })
 	real, said := ended.Sub(best.at), best.expected.Sub(best.at)
 	t.Logf("%d pages in %s; after %s it was said to take %s, and took %s", len(urls), ended.Sub(began), best.at.Sub(began), said, real)
-	if off := (said - real).Abs(); slack() == 1 && off > real/5 || off > 3*real {
+	if off := (said - real).Abs(); rig.Slack() == 1 && off > real/5 || off > 3*real {
 		t.Errorf("said to take %s, took %s: too far off", said, real)
 	}
 	judge(t, pages, seen)
 }
 
 // eta is what trawl status says of the end of the crawl; the far future while it cannot tell.
-func (s *site) eta(n int) guess {
-	s.t.Helper()
-	st := s.standing()
+func eta(s *rig.Site, n int) guess {
+	s.T.Helper()
+	st := s.Standing()
 	at := time.Now()
 	if len(st.Crawls) != 1 || st.Crawls[0].ETA <= 0 || st.Crawls[0].Admitted < int64(n) {
 		return guess{at: at, expected: at.Add(time.Hour)}
@@ -85,7 +86,7 @@ func (s *site) eta(n int) guess {
 
 // explained asks trawl explain about pages that were not asked for yet, beside the test. The returned function waits for the
 // answers.
-func (s *site) explained(r *rand.Rand, w *lab.Web, urls []string, n int) func() []guess {
+func explained(s *rig.Site, r *rand.Rand, w *lab.Web, urls []string, n int) func() []guess {
 	const atOnce = 50
 	var running sync.WaitGroup
 	var out []guess
@@ -98,37 +99,37 @@ func (s *site) explained(r *rand.Rand, w *lab.Web, urls []string, n int) func() 
 			for len(ask) < atOnce && len(order) > 0 {
 				url := urls[order[0]]
 				order = order[1:]
-				if _, ok := done[hostOf(url)+pathOf(url)]; !ok {
+				if _, ok := done[rig.HostOf(url)+rig.PathOf(url)]; !ok {
 					ask = append(ask, url)
 				}
 			}
 			runs += len(ask)
-			out = append(out, s.explain(ask)...)
+			out = append(out, explain(s, ask)...)
 		}
 	})
-	s.t.Cleanup(running.Wait)
+	s.T.Cleanup(running.Wait)
 	return func() []guess {
-		s.t.Helper()
+		s.T.Helper()
 		running.Wait()
-		s.t.Logf("%d pages explained in %s, for %d of them a start was expected", runs, time.Since(began).Round(time.Millisecond), len(out))
+		s.T.Logf("%d pages explained in %s, for %d of them a start was expected", runs, time.Since(began).Round(time.Millisecond), len(out))
 		if len(out) < n/2 {
-			s.t.Errorf("a start was expected for %d pages only: this proves little", len(out))
+			s.T.Errorf("a start was expected for %d pages only: this proves little", len(out))
 		}
 		return out
 	}
 }
 
 // explain asks when pages will be asked for. One that is under way has no such moment any more; one that waits has to have it.
-func (s *site) explain(urls []string) (out []guess) {
+func explain(s *rig.Site, urls []string) (out []guess) {
 	if len(urls) == 0 {
 		return nil
 	}
-	res := s.run(append([]string{"trawl", "explain", "--json"}, urls...)...)
-	if res.status != 0 {
-		s.t.Errorf("explain: status %d: %s", res.status, res.err)
+	res := s.Run(append([]string{"trawl", "explain", "--json"}, urls...)...)
+	if res.Status != 0 {
+		s.T.Errorf("explain: status %d: %s", res.Status, res.Err)
 	}
 	at := time.Now()
-	for line := range strings.Lines(res.out) {
+	for line := range strings.Lines(res.Out) {
 		var x struct {
 			URL      string     `json:"url"`
 			Expected *time.Time `json:"expected_start"`
@@ -136,12 +137,12 @@ func (s *site) explain(urls []string) (out []guess) {
 			Page     struct{ State string }
 		}
 		if err := json.Unmarshal([]byte(line), &x); err != nil {
-			s.t.Errorf("explain: %v: %s", err, line)
+			s.T.Errorf("explain: %v: %s", err, line)
 		}
 		if x.Expected != nil {
 			out = append(out, guess{x.URL, x.Page.State + ", " + x.Waits, at, *x.Expected})
 		} else if x.Page.State == "waiting" || x.Waits == "polite" {
-			s.t.Errorf("explain %s does not say when: %s", x.URL, line)
+			s.T.Errorf("explain %s does not say when: %s", x.URL, line)
 		}
 	}
 	return out
@@ -156,13 +157,13 @@ func judge(t *testing.T, said []guess, seen map[string]time.Time) {
 	}
 	var off []time.Duration
 	for _, g := range said {
-		at, ok := seen[hostOf(g.url)+pathOf(g.url)]
+		at, ok := seen[rig.HostOf(g.url)+rig.PathOf(g.url)]
 		if !ok {
 			t.Fatalf("%s was never asked for", g.url)
 		}
 		miss := at.Sub(g.expected)
 		off = append(off, miss)
-		if miss.Abs() <= time.Duration(slack())*max(2*time.Second, at.Sub(g.at)/10) {
+		if miss.Abs() <= time.Duration(rig.Slack())*max(2*time.Second, at.Sub(g.at)/10) {
 			right++
 		} else {
 			t.Logf("%s (%s): said to start in %s, started in %s", g.url, g.waits, g.expected.Sub(g.at), at.Sub(g.at))

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
@@ -13,22 +14,22 @@ import (
 // last request has surely arrived, so there is nothing to forgive. At a domain and an address it keeps it between the moments at
 // which requests are sent: one may be longer on its way than the next, but that does not add up.
 func TestGapsOfHostsDomainsAndAddresses(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const (
 		delay = 200 * time.Millisecond
 		each  = 16
 	)
-	jitter := 50 * time.Millisecond * time.Duration(slack())
-	w := web(t, lab.Config{Seed: 41, Hosts: 24, Domains: 6, Addresses: 4, Pages: 2400, Plain: true})
-	s, _ := cluster(t, w, 8)
-	by := pagesOf(t, w, each)
+	jitter := 50 * time.Millisecond * time.Duration(rig.Slack())
+	w := rig.Web(t, lab.Config{Seed: 41, Hosts: 24, Domains: 6, Addresses: 4, Pages: 2400, Plain: true})
+	s, _ := rig.Cluster(t, w, 8)
+	by := rig.PagesOf(t, w, each)
 	n := 0
 	flags := []string{"--delay", delay.String(), "--per-domain", "2", "--per-ip", "3", "--max-pages", "100000"}
 	for _, urls := range by {
 		n += len(urls)
-		s.enqueue(urls, flags...)
+		s.Enqueue(urls, flags...)
 	}
-	st := s.waitClosed(n, 55*time.Second).sum()
+	st := s.WaitClosed(n, 55*time.Second).Sum()
 	if st.Stored != int64(n) {
 		t.Errorf("%+v, want all %d pages stored", st, n)
 	}

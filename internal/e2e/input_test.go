@@ -10,66 +10,67 @@ import (
 	"time"
 
 	"example.org/trawl/internal/redistest"
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
 // TestInterrupted stops a crawl of limited depth with Ctrl-C again and again. It ends within a moment, with status 130, and the
 // last run leaves nothing out.
 func TestInterrupted(t *testing.T) {
-	whole(t)
-	w := web(t, lab.Config{Seed: 31, Hosts: 3, Pages: 3000})
+	rig.Whole(t)
+	w := rig.Web(t, lab.Config{Seed: 31, Hosts: 3, Pages: 3000})
 	truth, err := w.TruthFor(lab.Ask{MaxDepth: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, w)
+	s := rig.NewSite(t, w)
 	args := append([]string{"trawl", "crawl", "--depth", "3", "--delay", "0"}, w.Seeds()...)
 	for i := range 8 {
-		p := s.start(args...)
+		p := s.Start(args...)
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			t.Fatalf("over after %d interruptions: the web is too small for this test", i)
 		case <-time.After(time.Duration(200+40*i) * time.Millisecond):
 		}
-		if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		if err := p.Cmd.Process.Signal(syscall.SIGINT); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 		case <-time.After(20 * time.Second):
 			t.Fatal("Ctrl-C did not end it")
 		}
-		if c := p.cmd.ProcessState.ExitCode(); c != 130 {
-			t.Fatalf("status %d after Ctrl-C: %s", c, p.printed())
+		if c := p.Cmd.ProcessState.ExitCode(); c != 130 {
+			t.Fatalf("status %d after Ctrl-C: %s", c, p.Printed())
 		}
 	}
-	s.must(args...)
-	checkTruth(t, truth, s.export())
-	if out := s.must("trawl", "status", "--json"); !strings.Contains(out, `"index_lag":0`) {
+	s.Must(args...)
+	rig.CheckTruth(t, truth, s.Export())
+	if out := s.Must("trawl", "status", "--json"); !strings.Contains(out, `"index_lag":0`) {
 		t.Errorf("pages are left that cannot be searched: %s", out)
 	}
 }
 
 // TestPageLimitRaised crawls with a limit and then without.
 func TestPageLimitRaised(t *testing.T) {
-	whole(t)
-	w := web(t, lab.Config{Seed: 32, Hosts: 2, Pages: 300})
-	s := newSite(t, w)
-	out := s.must(append(seeded(w, "trawl", "crawl"), "--max-pages", "60")...)
-	if n := len(s.export()); n != 60 {
+	rig.Whole(t)
+	w := rig.Web(t, lab.Config{Seed: 32, Hosts: 2, Pages: 300})
+	s := rig.NewSite(t, w)
+	out := s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--max-pages", "60")...)
+	if n := len(s.Export()); n != 60 {
 		t.Errorf("%d pages, want 60", n)
 	}
 	if !strings.Contains(out, "--max-pages") {
 		t.Errorf("the summary does not say what kept it from more: %s", out)
 	}
-	s.must(append(seeded(w, "trawl", "crawl"), "--max-pages", "1000")...)
-	checkTruth(t, w.Truth(), s.export())
+	s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--max-pages", "1000")...)
+	rig.CheckTruth(t, w.Truth(), s.Export())
 }
 
 // TestBadInput gives the programs what they cannot use: each answers with one line that names it and says what to do.
 func TestBadInput(t *testing.T) {
-	whole(t)
-	w := web(t, lab.Config{Seed: 33, Hosts: 1, Pages: 10})
+	rig.Whole(t)
+	w := rig.Web(t, lab.Config{Seed: 33, Hosts: 1, Pages: 10})
 	seed := w.Seeds()[0]
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,19 +110,19 @@ func TestBadInput(t *testing.T) {
 		"nothing to look for": {nil, "trawl search -data", 2, []string{"-d"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, w, tt.env...)
-			r := s.run(strings.Fields(tt.args)...)
-			if r.status != tt.status {
-				t.Errorf("status %d, want %d\n%s%s", r.status, tt.status, r.out, r.err)
+			s := rig.NewSite(t, w, tt.env...)
+			r := s.Run(strings.Fields(tt.args)...)
+			if r.Status != tt.status {
+				t.Errorf("status %d, want %d\n%s%s", r.Status, tt.status, r.Out, r.Err)
 			}
-			lines := strings.Split(strings.TrimSpace(r.err), "\n")
+			lines := strings.Split(strings.TrimSpace(r.Err), "\n")
 			for _, want := range tt.says {
 				if !strings.Contains(lines[len(lines)-1]+lines[0], want) {
-					t.Errorf("standard error does not name %q:\n%s", want, r.err)
+					t.Errorf("standard error does not name %q:\n%s", want, r.Err)
 				}
 			}
 			if tt.status != 3 && len(lines) != 1 {
-				t.Errorf("%d lines on standard error, want one:\n%s", len(lines), r.err)
+				t.Errorf("%d lines on standard error, want one:\n%s", len(lines), r.Err)
 			}
 		})
 	}

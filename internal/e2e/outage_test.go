@@ -5,49 +5,50 @@ import (
 	"testing"
 	"time"
 
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
 // TestDNSOutage takes the resolver away in the middle of a crawl, and has pages of hosts come in that nobody has resolved yet.
 // Everything waits, no page loses a try, and the resolver is left alone but for a question a second.
 func TestDNSOutage(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const hosts, each, outage = 30, 15, 15 * time.Second
-	w := web(t, lab.Config{Seed: 42, Hosts: hosts, Pages: 4000, Plain: true})
-	s, _ := cluster(t, w, 2)
-	by, db := pagesOf(t, w, each), s.database()
+	w := rig.Web(t, lab.Config{Seed: 42, Hosts: hosts, Pages: 4000, Plain: true})
+	s, _ := rig.Cluster(t, w, 2)
+	by, db := rig.PagesOf(t, w, each), s.Database()
 	old, fresh := split(by, hosts/2)
-	s.enqueue(old, "--delay", "300ms")
-	waitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.standing().sum().Stored >= 30 })
+	s.Enqueue(old, "--delay", "300ms")
+	rig.WaitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.Standing().Sum().Stored >= 30 })
 
-	trouble(t, w, lab.Trouble{DNS: "refuse"})
+	rig.Trouble(t, w, lab.Trouble{DNS: "refuse"})
 	began := time.Now()
-	s.enqueue(fresh)
+	s.Enqueue(fresh)
 	n := len(old) + len(fresh)
-	waitFor(t, "the outage in trawl status", 15*time.Second, func() bool {
-		st := s.standing()
-		return len(st.Outages) == 1 && st.Outages[0].Fault == "dns_down" && st.Backlog["dns"] > 0 && st.sum().Admitted == int64(n)
+	rig.WaitFor(t, "the outage in trawl status", 15*time.Second, func() bool {
+		st := s.Standing()
+		return len(st.Outages) == 1 && st.Outages[0].Fault == "dns_down" && st.Backlog["dns"] > 0 && st.Sum().Admitted == int64(n)
 	})
 	declared := time.Now()
-	waitFor(t, "all visits on their way to give their pages back", 20*time.Second, func() bool {
-		st := s.standing()
-		return st.sum().Queued == 0 && st.Backlog["dns"] == st.sum().Waiting && st.Backlog["dns"] == st.backlog()
+	rig.WaitFor(t, "all visits on their way to give their pages back", 20*time.Second, func() bool {
+		st := s.Standing()
+		return st.Sum().Queued == 0 && st.Backlog["dns"] == st.Sum().Waiting && st.Backlog["dns"] == st.Waits()
 	})
-	waitFor(t, "the outage to last", 2*outage, func() bool {
+	rig.WaitFor(t, "the outage to last", 2*outage, func() bool {
 		asked := w.Questions()
 		return asked[len(asked)-1].At.Sub(began) >= outage
 	})
-	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+	if tried := rig.Number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
 		t.Errorf("%d pages have lost a try", tried)
 	}
-	st := s.standing().sum()
+	st := s.Standing().Sum()
 	ended := time.Now()
-	trouble(t, w, lab.Trouble{})
+	rig.Trouble(t, w, lab.Trouble{})
 	if st.Failed+st.Ended > 0 {
 		t.Errorf("during the outage: %+v", st)
 	}
-	known := declared.Add(time.Duration(slack()) * time.Second) // by every worker, which looks twice a second; what was begun is over
-	if late := after(w.Requests(), known); len(late) > 0 && late[0].At.Before(ended) {
+	known := declared.Add(time.Duration(rig.Slack()) * time.Second) // by every worker, which looks twice a second; what was begun is over
+	if late := rig.After(w.Requests(), known); len(late) > 0 && late[0].At.Before(ended) {
 		t.Errorf("%s%s was asked for %s after the outage was known", late[0].Host, late[0].Path, late[0].At.Sub(declared))
 	}
 	burst, during := 0, 0
@@ -68,10 +69,10 @@ func TestDNSOutage(t *testing.T) {
 	}
 	t.Logf("%d questions until the outage was known, after %s; then %d within %s", burst, known.Sub(began), during, ended.Sub(known))
 
-	if st := s.waitClosed(n, 45*time.Second); st.sum().Stored != int64(n) || len(st.Outages) > 0 {
+	if st := s.WaitClosed(n, 45*time.Second); st.Sum().Stored != int64(n) || len(st.Outages) > 0 {
 		t.Errorf("%+v, want all %d pages stored and no outage", st, n)
 	}
-	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+	if tried := rig.Number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
 		t.Errorf("%d pages have lost a try", tried)
 	}
 }
@@ -102,13 +103,13 @@ type hostRow struct {
 	Stored, Failed     int64
 }
 
-// host asks how a host stands.
-func (s *site) host(name string) hostRow {
-	s.t.Helper()
+// hostRowOf asks how a host stands.
+func hostRowOf(s *rig.Site, name string) hostRow {
+	s.T.Helper()
 	var rows []hostRow
-	s.asJSON(&rows, "trawl", "hosts", "--json", name)
+	s.JSON(&rows, "trawl", "hosts", "--json", name)
 	if len(rows) != 1 {
-		s.t.Fatalf("trawl hosts %s: %d hosts", name, len(rows))
+		s.T.Fatalf("trawl hosts %s: %d hosts", name, len(rows))
 	}
 	return rows[0]
 }
@@ -116,7 +117,7 @@ func (s *site) host(name string) hostRow {
 // TestHostOutages has several hosts in trouble at once, each in its own. Nobody else notices, no page fails or loses a try, and
 // when it is over everything is stored, though a worker was killed meanwhile.
 func TestHostOutages(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const (
 		each  = 20
 		down  = 0 // refuses connections
@@ -125,21 +126,21 @@ func TestHostOutages(t *testing.T) {
 		name  = 3 // cannot be resolved
 		hosts = 10
 	)
-	w := web(t, lab.Config{Seed: 43, Hosts: hosts, Pages: 2000, Plain: true})
-	s, workers := cluster(t, w, 2)
-	by, db := pagesOf(t, w, each), s.database()
+	w := rig.Web(t, lab.Config{Seed: 43, Hosts: hosts, Pages: 2000, Plain: true})
+	s, workers := rig.Cluster(t, w, 2)
+	by, db := rig.PagesOf(t, w, each), s.Database()
 	at := make([]string, hosts) // URLs' scheme, name and port
 	names := make([]string, hosts)
 	var all []string
 	for i, seed := range w.Seeds() {
-		at[i], names[i] = seed[:len(seed)-1], hostOf(seed)
+		at[i], names[i] = seed[:len(seed)-1], rig.HostOf(seed)
 		all = append(all, by[names[i]]...)
 	}
 	broken := map[string]string{names[name]: "servfail"}
-	trouble(t, w, lab.Trouble{Names: broken})
-	s.enqueue(all, "--delay", "300ms")
-	waitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.standing().sum().Stored >= 40 })
-	trouble(t, w, lab.Trouble{
+	rig.Trouble(t, w, lab.Trouble{Names: broken})
+	s.Enqueue(all, "--delay", "300ms")
+	rig.WaitFor(t, "part of the crawl", 20*time.Second, func() bool { return s.Standing().Sum().Stored >= 40 })
+	rig.Trouble(t, w, lab.Trouble{
 		Names: broken, Down: []string{names[down]},
 		Push: map[string]lab.Push{names[push]: {Status: 503, RetryAfter: "3"}, names[once]: {Status: 429, Count: 1}},
 	})
@@ -155,8 +156,8 @@ func TestHostOutages(t *testing.T) {
 		name: {"dns", "dns_down", 2, 0, 45 * time.Second},
 	} {
 		var h hostRow
-		waitFor(t, names[i]+" in trouble", 25*time.Second, func() bool {
-			h = s.host(at[i])
+		rig.WaitFor(t, names[i]+" in trouble", 25*time.Second, func() bool {
+			h = hostRowOf(s, at[i])
 			return h.State == want.state && h.Fails >= want.fails
 		})
 		left := time.Until(h.Until)
@@ -164,30 +165,30 @@ func TestHostOutages(t *testing.T) {
 			t.Errorf("%s: %+v, tried again in %s; want %+v", names[i], h, left, want)
 		}
 	}
-	waitFor(t, "the hosts without trouble", 30*time.Second, func() bool {
-		return !slices.ContainsFunc(at[name+1:], func(host string) bool { return s.host(host).Stored != each })
+	rig.WaitFor(t, "the hosts without trouble", 30*time.Second, func() bool {
+		return !slices.ContainsFunc(at[name+1:], func(host string) bool { return hostRowOf(s, host).Stored != each })
 	})
-	if st := s.standing(); st.sum().Failed+st.sum().Ended > 0 || len(st.Outages) > 0 {
+	if st := s.Standing(); st.Sum().Failed+st.Sum().Ended > 0 || len(st.Outages) > 0 {
 		t.Errorf("with hosts in trouble: %+v", st)
 	}
 
-	workers[0].kill()
-	s.start("trawl", "worker")
-	trouble(t, w, lab.Trouble{})
-	waitFor(t, "the hosts that were in trouble", 55*time.Second, func() bool {
+	workers[0].Kill()
+	s.Start("trawl", "worker")
+	rig.Trouble(t, w, lab.Trouble{})
+	rig.WaitFor(t, "the hosts that were in trouble", 55*time.Second, func() bool {
 		return !slices.ContainsFunc([]int{down, push, name}, func(i int) bool {
-			h := s.host(at[i])
+			h := hostRowOf(s, at[i])
 			return h.Stored != each || h.State != "ok"
 		})
 	})
 	// The one that did not say for how long is left alone for a minute, which is not waited for.
-	if h := s.host(at[once]); h.Failed > 0 || h.State != "ok" && h.Waiting+h.Queued+h.Stored != each {
+	if h := hostRowOf(s, at[once]); h.Failed > 0 || h.State != "ok" && h.Waiting+h.Queued+h.Stored != each {
 		t.Errorf("%s: %+v", names[once], h)
 	}
-	if st := s.standing().sum(); st.Failed+st.Ended > 0 || st.Admitted != int64(len(all)) {
+	if st := s.Standing().Sum(); st.Failed+st.Ended > 0 || st.Admitted != int64(len(all)) {
 		t.Errorf("afterwards: %+v", st)
 	}
-	if tried := number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
+	if tried := rig.Number(t, db, `SELECT count(*) FROM pages WHERE tries>0`); tried > 0 {
 		t.Errorf("%d pages have lost a try", tried)
 	}
 }

@@ -14,78 +14,79 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/trawl/archive"
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
 // TestUnchangedWeb visits webs again in which nothing has changed and every page carries a validator. The hosts answer 304, the
 // archive gets no body but revisit records that name the record they stand for, and the catalog says what it said before.
 func TestUnchangedWeb(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	for name, c := range map[string]lab.Config{
 		"plain": {Seed: 27, Hosts: 5, Pages: 500, Plain: true, Validators: true},
 		"mixed": {Seed: 28, Hosts: 5, Pages: 500, Validators: true}, // redirects, errors, content codings
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := web(t, c)
-			s := newSite(t, w)
-			s.must(seeded(w, "trawl", "crawl")...)
-			first, counts := s.export("--links", "--text"), s.counts()
-			checkTruth(t, w.Truth(), first)
+			w := rig.Web(t, c)
+			s := rig.NewSite(t, w)
+			s.Must(rig.Seeded(w, "trawl", "crawl")...)
+			first, counts := s.Export("--links", "--text"), countsOf(s)
+			rig.CheckTruth(t, w.Truth(), first)
 			for visit := 2.0; visit <= 3; visit++ {
-				before := s.sizes()
+				before := sizes(s)
 				w.ResetLog()
-				s.must(seeded(w, "trawl", "crawl", "--recrawl")...)
+				s.Must(rig.Seeded(w, "trawl", "crawl", "--recrawl")...)
 
 				checkAnswers(t, w, first)
-				if diff := cmp.Diff(counts, s.counts()); diff != "" {
+				if diff := cmp.Diff(counts, countsOf(s)); diff != "" {
 					t.Errorf("the counts after the first (-) and visit %v (+) differ:\n%s", visit, diff)
 				}
 				checkGrowth(t, s, before, first)
-				again := s.export("--links", "--text")
-				for _, u := range []map[string]page{first, again} {
+				again := s.Export("--links", "--text")
+				for _, u := range []map[string]rig.Page{first, again} {
 					for _, p := range u {
 						delete(p, "fetched_at")
 					}
 				}
 				for _, p := range again {
 					if p["visits"] != visit {
-						t.Errorf("%s was visited %v times", p.str("url"), p["visits"])
+						t.Errorf("%s was visited %v times", p.Str("url"), p["visits"])
 					}
 					p["visits"] = 1.0
 				}
 				if diff := cmp.Diff(first, again); diff != "" {
-					t.Errorf("first (-) and visit %v (+) differ:\n%s", visit, last(diff, 3000))
+					t.Errorf("first (-) and visit %v (+) differ:\n%s", visit, rig.Last(diff, 3000))
 				}
 			}
 		})
 	}
 }
 
-// counts is all that trawl status counts of the crawls, bytes and reasons among it.
-func (s *site) counts() []map[string]any {
-	s.t.Helper()
+// countsOf is all that trawl status counts of the crawls, bytes and reasons among it.
+func countsOf(s *rig.Site) []map[string]any {
+	s.T.Helper()
 	var st struct{ Crawls []map[string]any }
-	s.asJSON(&st, "trawl", "status", "--json")
+	s.JSON(&st, "trawl", "status", "--json")
 	return st.Crawls
 }
 
 // checkAnswers looks in the log of a second round at what the stored pages were answered with. Each is asked for once, with its
 // validator, also behind a redirect.
-func checkAnswers(t *testing.T, w *lab.Web, pages map[string]page) {
+func checkAnswers(t *testing.T, w *lab.Web, pages map[string]rig.Page) {
 	t.Helper()
 	own, behind := 0, 0
 	for _, p := range pages {
 		switch {
-		case p.str("state") != "stored":
-		case p.str("final_url") == p.str("url"):
+		case p.Str("state") != "stored":
+		case p.Str("final_url") == p.Str("url"):
 			own++
 		default:
 			behind++
 		}
 	}
 	var requests []lab.Request
-	waitFor(t, "the last status in the log", 10*time.Second, func() bool {
-		requests = pageRequests(w)
+	rig.WaitFor(t, "the last status in the log", 10*time.Second, func() bool {
+		requests = rig.PageRequests(w)
 		return !slices.ContainsFunc(requests, func(r lab.Request) bool { return r.Status == 0 })
 	})
 	by := map[int]int{} // status
@@ -134,13 +135,13 @@ func archived(t *testing.T, files []string) (all []record) {
 }
 
 // sizes are the files of the archive that are finished, with their bytes.
-func (s *site) sizes() map[string]int64 {
-	s.t.Helper()
+func sizes(s *rig.Site) map[string]int64 {
+	s.T.Helper()
 	out := map[string]int64{}
-	for _, name := range s.files("*.warc.gz") {
+	for _, name := range s.Files("*.warc.gz") {
 		info, err := os.Stat(name)
 		if err != nil {
-			s.t.Fatal(err)
+			s.T.Fatal(err)
 		}
 		out[name] = info.Size()
 	}
@@ -148,11 +149,11 @@ func (s *site) sizes() map[string]int64 {
 }
 
 // checkGrowth looks at what a second round has added to the archive: a revisit record for each stored page and no body of any.
-func checkGrowth(t *testing.T, s *site, before map[string]int64, pages map[string]page) {
+func checkGrowth(t *testing.T, s *rig.Site, before map[string]int64, pages map[string]rig.Page) {
 	t.Helper()
 	var old, added []string
 	was, grown := int64(0), int64(0)
-	for name, size := range s.sizes() {
+	for name, size := range sizes(s) {
 		switch had, ok := before[name]; {
 		case !ok:
 			added, grown = append(added, name), grown+size
@@ -187,7 +188,7 @@ func checkGrowth(t *testing.T, s *site, before map[string]int64, pages map[strin
 			}
 			checkProfile(t, r, url)
 		case "response": // a redirect is archived as it comes
-			if pathOf(url) != "/robots.txt" && !bytes.Contains(r.block, []byte("\r\nLocation: ")) {
+			if rig.PathOf(url) != "/robots.txt" && !bytes.Contains(r.block, []byte("\r\nLocation: ")) {
 				t.Errorf("%s was archived again: %.60q", url, r.block)
 			}
 		default:
@@ -196,12 +197,12 @@ func checkGrowth(t *testing.T, s *site, before map[string]int64, pages map[strin
 	}
 	want := map[string]int{}
 	for _, p := range pages {
-		if p.str("state") == "stored" {
-			want[p.str("final_url")]++
+		if p.Str("state") == "stored" {
+			want[p.Str("final_url")]++
 		}
 	}
 	if diff := cmp.Diff(want, revisits); diff != "" {
-		t.Errorf("stored pages (-) and revisits (+) differ:\n%s", last(diff, 3000))
+		t.Errorf("stored pages (-) and revisits (+) differ:\n%s", rig.Last(diff, 3000))
 	}
 	t.Logf("the archive grew from %d bytes by %d: %v", was, grown, types)
 	if grown*10 > was {
@@ -239,7 +240,7 @@ func warcioTypes(t *testing.T, files []string) map[string]int {
 	cmd.Env = append(os.Environ(), "WARCIO_MODULE="+module)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("warcio: %v\n%s", err, last(string(out), 2000))
+		t.Fatalf("warcio: %v\n%s", err, rig.Last(string(out), 2000))
 	}
 	_, rest, _ := strings.Cut(string(out), " records ")
 	types := map[string]int{}

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/internal/redistest"
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 	"example.org/trawl/signals"
 )
@@ -17,10 +18,10 @@ import (
 // TestProfiles has a worker tell where its profiles are, and serve them to whoever has the login; and the canary on the line says when
 // that is cut.
 func TestProfiles(t *testing.T) {
-	w := web(t, lab.Config{Seed: 3, Hosts: 3, Pages: 30, Plain: true})
+	w := rig.Web(t, lab.Config{Seed: 3, Hosts: 3, Pages: 30, Plain: true})
 	url := redistest.Start(t)
-	s := newSite(t, w, "REDIS_URL="+url, "TRAWL_PPROF=0", "TRAWL_LOGIN=ann:secret", "TRAWL_CANARY="+w.Seeds()[0])
-	s.start("trawl", "worker")
+	s := rig.NewSite(t, w, "REDIS_URL="+url, "TRAWL_PPROF=0", "TRAWL_LOGIN=ann:secret", "TRAWL_CANARY="+w.Seeds()[0])
+	s.Start("trawl", "worker")
 	o, err := redis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestProfiles(t *testing.T) {
 		return st, at
 	}
 	at := ""
-	waitFor(t, "the worker's first words", 20*time.Second, func() bool {
+	rig.WaitFor(t, "the worker's first words", 20*time.Second, func() bool {
 		var st *signals.State
 		st, at = state()
 		return st != nil && st.Canaries[signals.CanaryUplink].Took > 0 && st.Canaries[signals.CanaryUplink].Err == ""
@@ -65,8 +66,8 @@ func TestProfiles(t *testing.T) {
 			t.Errorf("login %q: %s, want %d", login, a.Status, want)
 		}
 	}
-	trouble(t, w, lab.Trouble{Down: []string{"*"}})
-	waitFor(t, "the canary to notice", 30*time.Second, func() bool {
+	rig.Trouble(t, w, lab.Trouble{Down: []string{"*"}})
+	rig.WaitFor(t, "the canary to notice", 30*time.Second, func() bool {
 		st, _ := state()
 		return st != nil && st.Canaries[signals.CanaryUplink].Err != ""
 	})
@@ -74,19 +75,19 @@ func TestProfiles(t *testing.T) {
 
 // TestCrawlSaysWhy has the line of a single process cut: it says so once, and once when that is over.
 func TestCrawlSaysWhy(t *testing.T) {
-	w := web(t, lab.Config{Seed: 5, Hosts: 4, Pages: 400, Plain: true})
-	s := newSite(t, w, "TRAWL_LOG=info,json")
-	p := s.start(append([]string{"trawl", "crawl", "--depth", "-1", "--delay", "300ms"}, w.Seeds()...)...)
-	said := func(what string) func() bool { return func() bool { return strings.Contains(p.printed(), what) } }
+	w := rig.Web(t, lab.Config{Seed: 5, Hosts: 4, Pages: 400, Plain: true})
+	s := rig.NewSite(t, w, "TRAWL_LOG=info,json")
+	p := s.Start(append([]string{"trawl", "crawl", "--depth", "-1", "--delay", "300ms"}, w.Seeds()...)...)
+	said := func(what string) func() bool { return func() bool { return strings.Contains(p.Printed(), what) } }
 	time.Sleep(2 * signals.Every) // a crawl in order has nothing to say
-	if strings.Contains(p.printed(), `"msg":"why"`) {
-		t.Errorf("all is well, and it says %s", p.printed())
+	if strings.Contains(p.Printed(), `"msg":"why"`) {
+		t.Errorf("all is well, and it says %s", p.Printed())
 	}
-	trouble(t, w, lab.Trouble{Down: []string{"*"}, DNS: "silent"})
-	waitFor(t, "the line to be missed", 30*time.Second, said(`"msg":"why","verdict":"uplink_down"`))
-	trouble(t, w, lab.Trouble{})
-	waitFor(t, "the line to be back", 60*time.Second, said(`"over":"uplink_down"`))
-	if n := strings.Count(p.printed(), `"verdict":"uplink_down"`); n != 1 {
+	rig.Trouble(t, w, lab.Trouble{Down: []string{"*"}, DNS: "silent"})
+	rig.WaitFor(t, "the line to be missed", 30*time.Second, said(`"msg":"why","verdict":"uplink_down"`))
+	rig.Trouble(t, w, lab.Trouble{})
+	rig.WaitFor(t, "the line to be back", 60*time.Second, said(`"over":"uplink_down"`))
+	if n := strings.Count(p.Printed(), `"verdict":"uplink_down"`); n != 1 {
 		t.Errorf("it was said %d times", n)
 	}
 }

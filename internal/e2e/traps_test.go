@@ -6,18 +6,19 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
 // TestTraps crawls a web with endless spaces: all real pages are found, the rest costs little, and what was left out says why.
 func TestTraps(t *testing.T) {
-	whole(t)
-	w := web(t, lab.Config{Seed: 52, Hosts: 2, Pages: 500, Traps: true})
-	s := newSite(t, w)
-	s.must(append(seeded(w, "trawl", "crawl"), "--max-pages", "100000")...)
-	truth, real := w.Truth(), map[string]page{}
+	rig.Whole(t)
+	w := rig.Web(t, lab.Config{Seed: 52, Hosts: 2, Pages: 500, Traps: true})
+	s := rig.NewSite(t, w)
+	s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--max-pages", "100000")...)
+	truth, real := w.Truth(), map[string]rig.Page{}
 	stored, left := 0, ""
-	for u, p := range s.export() {
+	for u, p := range s.Export() {
 		switch {
 		case truth.Trap(u) == "":
 			real[u] = p
@@ -29,7 +30,7 @@ func TestTraps(t *testing.T) {
 			t.Errorf("%s: %v", u, p)
 		}
 	}
-	checkTruth(t, truth, real)
+	rig.CheckTruth(t, truth, real)
 	if stored == 0 || stored > 2*800 || left == "" {
 		t.Errorf("%d pages of traps were stored; left out: %q", stored, left)
 	}
@@ -39,18 +40,18 @@ func TestTraps(t *testing.T) {
 			Pages, Most, Held int
 		}
 	}
-	res := s.run("trawl", "explain", "--json", left)
-	if err := json.Unmarshal([]byte(res.out), &x); err != nil || x.Maze.Name == "" || x.Maze.Held == 0 || x.Maze.Pages < x.Maze.Most {
-		t.Errorf("explain %s: %v %s %s", left, err, res.out, res.err)
+	res := s.Run("trawl", "explain", "--json", left)
+	if err := json.Unmarshal([]byte(res.Out), &x); err != nil || x.Maze.Name == "" || x.Maze.Held == 0 || x.Maze.Pages < x.Maze.Most {
+		t.Errorf("explain %s: %v %s %s", left, err, res.Out, res.Err)
 	}
-	if res := s.run("trawl", "explain", left); !strings.Contains(res.out, "--maze-pages") {
-		t.Errorf("explain: %s", res.out)
+	if res := s.Run("trawl", "explain", left); !strings.Contains(res.Out, "--maze-pages") {
+		t.Errorf("explain: %s", res.Out)
 	}
 
 	// More of it, when that is asked for.
-	s.must(append(seeded(w, "trawl", "crawl"), "--maze-pages", "150")...)
+	s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--maze-pages", "150")...)
 	more := 0
-	for u, p := range s.export() {
+	for u, p := range s.Export() {
 		if truth.Trap(u) != "" && p["state"] == "stored" {
 			more++
 		}
@@ -62,34 +63,34 @@ func TestTraps(t *testing.T) {
 
 // TestPageLimits bounds the pages of hosts and folders, and lets in more when that is asked for.
 func TestPageLimits(t *testing.T) {
-	whole(t)
-	w := web(t, lab.Config{Seed: 53, Hosts: 2, Pages: 400, Plain: true})
-	s := newSite(t, w)
+	rig.Whole(t)
+	w := rig.Web(t, lab.Config{Seed: 53, Hosts: 2, Pages: 400, Plain: true})
+	s := rig.NewSite(t, w)
 	count := func() (byHost, docs map[string]int) {
 		byHost, docs = map[string]int{}, map[string]int{}
-		for u := range s.export() {
-			byHost[hostOf(u)]++
-			if strings.HasPrefix(pathOf(u), "/docs/") {
-				docs[hostOf(u)]++
+		for u := range s.Export() {
+			byHost[rig.HostOf(u)]++
+			if strings.HasPrefix(rig.PathOf(u), "/docs/") {
+				docs[rig.HostOf(u)]++
 			}
 		}
 		return byHost, docs
 	}
-	s.must(append(seeded(w, "trawl", "crawl"), "--max-host-pages", "60", "--max-path-pages", "/docs/=5")...)
+	s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--max-host-pages", "60", "--max-path-pages", "/docs/=5")...)
 	hosts, docs := count()
 	for _, seed := range w.Seeds() {
-		if h := hostOf(seed); hosts[h] != 60 || docs[h] != 5 {
+		if h := rig.HostOf(seed); hosts[h] != 60 || docs[h] != 5 {
 			t.Errorf("%s has %d pages, %d of them below /docs/", h, hosts[h], docs[h])
 		}
 	}
-	s.must(append(seeded(w, "trawl", "crawl"), "--max-host-pages", "0", "--max-path-pages", "/docs/=0")...)
-	checkTruth(t, w.Truth(), s.export())
+	s.Must(append(rig.Seeded(w, "trawl", "crawl"), "--max-host-pages", "0", "--max-path-pages", "/docs/=0")...)
+	rig.CheckTruth(t, w.Truth(), s.Export())
 	for _, bad := range []string{"docs/=5", "/docs=5", "/docs/=-1", "/docs/=x"} {
-		if res := s.run("trawl", "crawl", "--max-path-pages", bad, w.Seeds()[0]); res.status != 2 || !strings.Contains(res.err, "--max-path-pages") {
-			t.Errorf("--max-path-pages %s: status %d, %s", bad, res.status, res.err)
+		if res := s.Run("trawl", "crawl", "--max-path-pages", bad, w.Seeds()[0]); res.Status != 2 || !strings.Contains(res.Err, "--max-path-pages") {
+			t.Errorf("--max-path-pages %s: status %d, %s", bad, res.Status, res.Err)
 		}
 	}
-	if res := s.run("trawl", "explain", fmt.Sprint(w.Seeds()[0], "x?utm_source=y")); !strings.Contains(res.out, "session") {
-		t.Errorf("explain says nothing of a session: %s", res.out)
+	if res := s.Run("trawl", "explain", fmt.Sprint(w.Seeds()[0], "x?utm_source=y")); !strings.Contains(res.Out, "session") {
+		t.Errorf("explain says nothing of a session: %s", res.Out)
 	}
 }

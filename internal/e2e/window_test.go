@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.org/trawl/internal/redistest"
+	"example.org/trawl/internal/rig"
 	"example.org/trawl/lab"
 )
 
@@ -20,7 +21,7 @@ import (
 // many: 2,000,000 take some minutes to come in. Nothing may ever fail for want of memory, what is urgent goes first, and the
 // crawl goes on.
 func TestBoundedWindow(t *testing.T) {
-	whole(t)
+	rig.Whole(t)
 	const (
 		memory = 64 << 20
 		hosts  = 200
@@ -38,12 +39,12 @@ func TestBoundedWindow(t *testing.T) {
 	if err := rdb.ConfigSet(t.Context(), "maxmemory", strconv.Itoa(memory)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	w := web(t, lab.Config{Seed: 48, Hosts: hosts, Pages: n + 3*urgent, Plain: true})
-	s, procs := clusterAt(t, w, url, 2)
+	w := rig.Web(t, lab.Config{Seed: 48, Hosts: hosts, Pages: n + 3*urgent, Plain: true})
+	s, procs := rig.ClusterAt(t, w, url, 2)
 	mostUsed := watchMemory(t, rdb)
 
 	var urls []string
-	for _, list := range pagesOf(t, w, n) {
+	for _, list := range rig.PagesOf(t, w, n) {
 		urls = append(urls, list...)
 	}
 	slices.Sort(urls) // host by host, and the last hosts' pages are the urgent ones
@@ -52,17 +53,17 @@ func TestBoundedWindow(t *testing.T) {
 	began := time.Now()
 	in := 0
 	for list := range slices.Chunk(urls, part) {
-		s.enqueue(list, "--delay", "0", "--max-pages", "100000000", "--index", "off")
+		s.Enqueue(list, "--delay", "0", "--max-pages", "100000000", "--index", "off")
 		in += len(list)
-		waitFor(t, "pages to be admitted", time.Minute, func() bool { return s.standing().sum().Admitted >= int64(in-part/2) })
+		rig.WaitFor(t, "pages to be admitted", time.Minute, func() bool { return s.Standing().Sum().Admitted >= int64(in-part/2) })
 	}
-	waitFor(t, "all pages to be admitted", time.Minute, func() bool { return s.standing().sum().Admitted >= int64(n) })
-	admitted, before := time.Since(began), s.standing().sum()
-	s.enqueue(first, "--priority", "high")
-	came := s.waitStarts(w, first, 30*time.Second)
-	urgentAt := s.standing().sum()
-	waitFor(t, "the crawl to go on", time.Minute, func() bool { return s.standing().sum().Stored >= urgentAt.Stored+1000 })
-	after, used := s.standing().sum(), mostUsed.Load()
+	rig.WaitFor(t, "all pages to be admitted", time.Minute, func() bool { return s.Standing().Sum().Admitted >= int64(n) })
+	admitted, before := time.Since(began), s.Standing().Sum()
+	s.Enqueue(first, "--priority", "high")
+	came := waitStarts(s, w, first, 30*time.Second)
+	urgentAt := s.Standing().Sum()
+	rig.WaitFor(t, "the crawl to go on", time.Minute, func() bool { return s.Standing().Sum().Stored >= urgentAt.Stored+1000 })
+	after, used := s.Standing().Sum(), mostUsed.Load()
 
 	t.Logf("%d pages admitted in %s, %d of them stored by then; at the end %d stored, %d waiting, %d queued; Redis used at most %.1f MB",
 		n, admitted.Round(time.Second), before.Stored, after.Stored, after.Waiting, after.Queued, float64(used)/1e6)
@@ -77,8 +78,8 @@ func TestBoundedWindow(t *testing.T) {
 		t.Errorf("%d pages came before the last of %d urgent ones", done, urgent)
 	}
 	for _, p := range procs {
-		if !p.running() || strings.Contains(p.printed(), "OOM") || strings.Contains(p.printed(), "used memory > 'maxmemory'") {
-			t.Errorf("%v is out of memory", p.cmd.Args)
+		if !p.Running() || strings.Contains(p.Printed(), "OOM") || strings.Contains(p.Printed(), "used memory > 'maxmemory'") {
+			t.Errorf("%v is out of memory", p.Cmd.Args)
 		}
 	}
 }
